@@ -1,0 +1,46 @@
+#!/usr/bin/env bash
+# Stage 2: log-mel features (or 16 kHz audio) of one data directory.
+set -euo pipefail
+cmd=run.pl                 # launcher
+nj=2                       # parallel jobs
+feats_type=fbank           # fbank or raw
+n_mels=80                  # mel bands
+expected_rate=             # sample rate that the audio must have (Hz)
+allow_pipes=false          # run the shell pipes of wav.scp
+help_message="Usage: $0 [options] <data-dir> <out-dir>"
+. ./path.sh
+. utils/parse_options.sh
+. scripts/lib.sh
+[ $# -eq 2 ] || die "expected 2 arguments, found $#. ${help_message}"
+data=$1
+out=$2
+
+need 1 "${data}/wav.scp" "${data}/text" "${data}/utt2spk" "${data}/utt2lang"
+mapfile -t inputs < <(data_files "${data}")
+want=$(settings "feats_type=${feats_type}" "n_mels=${n_mels}" "expected_rate=${expected_rate}" "${inputs[@]}")
+if finished "${out}" "${want}"; then
+    log "${out} is up to date"
+    exit 0
+fi
+rm -rf "${out}"
+mkdir -p "${out}/split"
+
+n=$(wc -l < "${data}/utt2spk")
+[ "${nj}" -le "${n}" ] || nj=${n}
+keys=()
+for i in $(seq "${nj}"); do keys+=("${out}/split/keys.$i"); done
+utils/split_scp.pl "${data}/utt2spk" "${keys[@]}"
+opts=()
+[ -z "${expected_rate}" ] || opts+=(--expected_rate "${expected_rate}")
+[ "${allow_pipes}" = false ] || opts+=(--allow_pipes)
+# shellcheck disable=SC2086  # cmd is a launcher with its options
+${cmd} JOB=1:"${nj}" "${out}/log/features.JOB.log" \
+    python3 -m espnet_peft.bin.extract_features --data_dir "${data}" --key_file "${out}/split/keys.JOB" \
+    --feats_type "${feats_type}" --n_mels "${n_mels}" "${opts[@]}" --out_dir "${out}/split/JOB"
+
+for name in feats.scp utt2num_frames wav.scp utt2num_samples; do
+    [ ! -f "${out}/split/1/${name}" ] || cat "${out}"/split/*/"${name}" | LC_ALL=C sort > "${out}/${name}"
+done
+for name in text utt2spk spk2utt utt2lang; do cp "${data}/${name}" "${out}/${name}"; done
+mark_done "${out}" "${want}"
+log "${out}: $(wc -l < "${out}/text") utterances"

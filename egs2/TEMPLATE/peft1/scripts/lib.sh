@@ -1,0 +1,59 @@
+# shellcheck shell=bash
+# Sourced by peft.sh and the stage scripts: messages, and stamps of what a stage was run with.
+
+log() { printf '%s %s\n' "$(date '+%H:%M:%S')" "$*" >&2; }
+
+die() { printf '%s: error: %s\n' "$(basename "$0")" "$*" >&2; exit 1; }
+
+# need <stage that makes it> <path>...: every path exists and is not empty, or the stage to run is named.
+need() {
+    local maker=$1 path
+    shift
+    for path in "$@"; do
+        [ -s "${path}" ] || die "${path} is missing or empty: stage ${maker} makes it (--stage ${maker})"
+    done
+}
+
+# settings <key=value | @file>...: one line each; a file is represented by a digest of its content.
+settings() {
+    local item
+    for item in "$@"; do
+        case ${item} in
+        @*)
+            [ -f "${item#@}" ] || die "${item#@}: no such file"
+            printf '%s sha256:%.16s\n' "${item#@}" "$(sha256sum < "${item#@}")"
+            ;;
+        *) printf '%s\n' "${item}" ;;
+        esac
+    done
+}
+
+# finished <dir> <settings>: the directory was completed with just these settings.
+finished() { [ -f "$1/.done" ] && [ "$(cat "$1/.done")" = "$2" ]; }
+
+# changed <dir> <settings>: what differs from the settings that the directory was made with.
+changed() { diff <(cat "$1/.done" 2>/dev/null || cat "$1/.settings") <(printf '%s\n' "$2") | grep '^[<>]' | tr '\n' ' ' || true; }
+
+# mark_done <dir> <settings>: written last, so that a directory without it is unfinished.
+mark_done() {
+    printf '%s\n' "$2" > "$1/.done.tmp"
+    mv "$1/.done.tmp" "$1/.done"
+}
+
+# data_files <dir>: the files of a data or feature directory that its users depend on.
+data_files() {
+    local name
+    for name in text utt2spk utt2lang segments wav.scp feats.scp; do
+        [ ! -f "$1/${name}" ] || printf '@%s\n' "$1/${name}"
+    done
+}
+
+# keep_or_clear <exp dir> <settings>: resume a training that was begun with these settings; refuse
+# a directory that was begun with others, since hours of work may lie in it.
+keep_or_clear() {
+    if [ -f "$1/.settings" ] && [ "$(cat "$1/.settings")" != "$2" ]; then
+        die "$1 was trained with other settings ($(changed "$1" "$2")): remove it, or choose another --expdir"
+    fi
+    mkdir -p "$1"
+    printf '%s\n' "$2" > "$1/.settings"
+}

@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# Stage 3 without a pretrained recogniser: tokenizer and model from scratch.
+set -euo pipefail
+cmd=run.pl                 # launcher
+config=conf/pretrain.yaml  # training configuration
+token_type=char            # char, unigram or bpe
+n_tokens=256               # vocabulary size for unigram and bpe
+token_langs=               # languages that get a tag
+token_text=                # files whose text the vocabulary covers; default: the training text
+seed=1                     # seed
+ngpu=0                     # GPUs
+help_message="Usage: $0 [options] <train-feats-dir> <valid-feats-dir> <out-dir>
+Writes <out-dir>/tokenizer, <out-dir>/pretrain and <out-dir>/base_model."
+. ./path.sh
+. utils/parse_options.sh
+. scripts/lib.sh
+[ $# -eq 3 ] || die "expected 3 arguments, found $#. ${help_message}"
+train=$1
+valid=$2
+out=$3
+
+need 2 "${train}/text" "${valid}/text"
+mapfile -t inputs < <(data_files "${train}"; data_files "${valid}")
+want=$(settings "token_type=${token_type}" "n_tokens=${n_tokens}" "token_langs=${token_langs}" "seed=${seed}" \
+    "@${config}" "${inputs[@]}")
+if finished "${out}/base_model" "${want}"; then
+    log "${out}/base_model is up to date"
+    exit 0
+fi
+keep_or_clear "${out}/pretrain" "${want}"
+rm -rf "${out}/base_model" "${out}/tokenizer"
+python3 -m espnet_peft.bin.train_tokenizer --text ${token_text:-"${train}/text"} --languages "${token_langs}" \
+    --model_type "${token_type}" --vocab_size "${n_tokens}" --out "${out}/tokenizer"
+# shellcheck disable=SC2086  # cmd is a launcher with its options
+${cmd} --gpu "${ngpu}" "${out}/log/pretrain.log" \
+    python3 -m espnet_peft.bin.train --config "${config}" --tokenizer "${out}/tokenizer" \
+    --train_dir "${train}" --valid_dir "${valid}" --seed "${seed}" --ngpu "${ngpu}" --output_dir "${out}/pretrain"
+mv "${out}/pretrain/base" "${out}/base_model"
+mark_done "${out}/base_model" "${want}"

@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Stage 7: WER and CER of one decoded set, with sclite-style reports.
+set -euo pipefail
+normalise=basic            # basic, whisper_basic or none
+bootstrap=1000             # bootstrap samples of the confidence intervals
+help_message="Usage: $0 [options] <feats-dir> <decode-dir>"
+. ./path.sh
+. utils/parse_options.sh
+. scripts/lib.sh
+[ $# -eq 2 ] || die "expected 2 arguments, found $#. ${help_message}"
+need 2 "$1/text" "$1/utt2spk"
+need 6 "$2/text"
+python3 -m espnet_peft.bin.score --ref "$1/text" --hyp "$2/text" --utt2spk "$1/utt2spk" --utt2lang "$1/utt2lang" \
+    --normalise "${normalise}" --bootstrap "${bootstrap}" --out_dir "$2"
