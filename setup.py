@@ -65,7 +65,7 @@ setup(
     version=version(),
     description="Small adapters for big speech recognisers, with ESPnet and Kaldi recipes",
     license="Apache-2.0",
-    python_requires=">=3.10",
+    python_requires=">=3.11",
     packages=find_packages(include=["espnet_peft", "espnet_peft.*"]),
     install_requires=REQUIRES,
     extras_require=EXTRAS,

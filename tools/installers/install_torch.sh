@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# torch $TORCH_VERSION, from $TORCH_INDEX where that is set, and torchaudio.
+set -euo pipefail
+pip() { "$VENV/bin/python" -m pip "$@"; }
+
+index=()
+[ -n "$TORCH_INDEX" ] && index=(--index-url "$TORCH_INDEX")
+
+# The same version from another index counts as installed for pip: take the old build away first.
+have=$("$VENV/bin/python" -c 'from importlib.metadata import version as v; print(v("torch"))' \
+    2>/dev/null || true)
+[ -n "$have" ] && pip uninstall -q -y torch torchaudio
+
+# An exact version: `torch` alone or a range may find a build with several GB of CUDA packages.
+pip install -q ${index[@]+"${index[@]}"} "torch==$TORCH_VERSION"
+
+# torchaudio asks for a certain torch, needlessly for the pure Python parts, hence --no-deps.
+pip install -q --no-deps -c constraints.txt torchaudio
+
+# Its wheel carries a CUDA extension that fails to load beside another build of torch. Without the
+# extension torchaudio runs as pure Python, by its own design.
+works() { "$VENV/bin/python" -c 'import torchaudio'; }
+if ! works 2>/dev/null; then
+    lib=$("$VENV/bin/python" -c 'import sysconfig; print(sysconfig.get_paths()["purelib"])')
+    rm -f "$lib"/torchaudio/lib/*.so
+    works
+    echo "torchaudio: without its compiled extension, which does not fit this torch"
+fi
