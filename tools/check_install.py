@@ -76,7 +76,7 @@ COMPONENTS = (
     ),
     _program("bats", "tests: shell", "apt-get install bats, or npm and make -C tools dev"),
     _program("sbatch", "slurm.pl: jobs on a cluster", "by the cluster's administrator"),
-    _program("nvidia-smi", "training on a GPU", "GPU driver; make -C tools TORCH_INDEX=...", args=()),
+    _program("nvidia-smi", "training on a GPU", "driver; make -C tools TORCH_INDEX=...", args=()),
 )  # fmt: skip
 
 

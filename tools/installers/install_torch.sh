@@ -7,9 +7,12 @@ index=()
 [ -n "$TORCH_INDEX" ] && index=(--index-url "$TORCH_INDEX")
 
 # The same version from another index counts as installed for pip: take the old build away first.
-have=$("$VENV/bin/python" -c 'from importlib.metadata import version as v; print(v("torch"))' \
-    2>/dev/null || true)
-[ -n "$have" ] && pip uninstall -q -y torch torchaudio
+source_file=$VENV/.stamps/torch_source
+source="$TORCH_VERSION $TORCH_INDEX"
+if [ -f "$source_file" ] && [ "$(<"$source_file")" != "$source" ]; then
+    pip uninstall -q -y torch torchaudio
+fi
+rm -f "$source_file"
 
 # An exact version: `torch` alone or a range may find a build with several GB of CUDA packages.
 pip install -q ${index[@]+"${index[@]}"} "torch==$TORCH_VERSION"
@@ -26,3 +29,4 @@ if ! works 2>/dev/null; then
     works
     echo "torchaudio: without its compiled extension, which does not fit this torch"
 fi
+echo "$source" >"$source_file"
