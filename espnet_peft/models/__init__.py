@@ -1,0 +1,17 @@
+"""Base recognisers behind one interface."""
+
+from espnet_peft.models.base_dir import load_tokenizer, save_base
+from espnet_peft.models.build import build_whisper
+from espnet_peft.models.cache import Cache
+from espnet_peft.models.load import load_base
+from espnet_peft.models.whisper import Dims, Whisper
+
+__all__ = [
+    "Cache",
+    "Dims",
+    "Whisper",
+    "build_whisper",
+    "load_base",
+    "load_tokenizer",
+    "save_base",
+]
