@@ -12,14 +12,16 @@ pip install -q -c constraints.txt typeguard humanfriendly PyYAML packaging filel
 pip install -q --no-deps -c constraints.txt espnet espnet_model_zoo espnet_tts_frontend \
     jaconv unidecode fast-bss-eval g2p-en inflect typing_extensions
 
-# g2p_en, which ESPnet's text frontend imports, downloads these two at import unless they are
-# found; we need neither, so empty archives do. activate_python.sh sets NLTK_DATA.
+# g2p_en, which ESPnet's text frontend imports, downloads these at import unless they are found
+# (the tagger's name depends on the version); we need none, so empty archives do.
+# activate_python.sh sets NLTK_DATA.
 "$VENV/bin/python" - "$VENV/nltk_data" <<'PY'
 import pathlib
 import sys
 import zipfile
 
-for name in ("taggers/averaged_perceptron_tagger_eng.zip", "corpora/cmudict.zip"):
+TAGGER = "taggers/averaged_perceptron_tagger"
+for name in (TAGGER + ".zip", TAGGER + "_eng.zip", "corpora/cmudict.zip"):
     path = pathlib.Path(sys.argv[1], name)
     path.parent.mkdir(parents=True, exist_ok=True)
     zipfile.ZipFile(path, "w").close()
