@@ -5,12 +5,12 @@ pip() { "$VENV/bin/python" -m pip "$@"; }
 
 pip install -q -c constraints.txt typeguard humanfriendly PyYAML packaging filelock 'numpy>=2' \
     scipy librosa jamo h5py torch_complex nltk hydra-core opt-einsum einops editdistance \
-    pandas requests tqdm huggingface_hub matplotlib tensorboard more_itertools
+    pandas requests tqdm huggingface_hub matplotlib tensorboard inflect
 
 # --no-deps: ESPnet pins setuptools<74 where torch asks for >=77, and one of its dependencies
 # (ci_sdr, for enhancement only) names another by URL, which pip refuses.
 pip install -q --no-deps -c constraints.txt espnet espnet_model_zoo espnet_tts_frontend \
-    jaconv unidecode fast-bss-eval g2p-en inflect typing_extensions
+    jaconv unidecode fast-bss-eval g2p-en
 
 # g2p_en, which ESPnet's text frontend imports, downloads these at import unless they are found
 # (the tagger's name depends on the version); we need none, so empty archives do.
