@@ -1,0 +1,72 @@
+"""Transcribe a data directory with a base model and its adapters."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+
+from espnet_peft.bin import run
+
+
+def get_parser() -> argparse.ArgumentParser:
+    """Options of the command."""
+    parser = argparse.ArgumentParser(prog="decode", description=__doc__)
+    add = parser.add_argument
+    add("--base_model", required=True, help="base directory, .pt, HF directory or official name")
+    add("--adapter", action="append", default=[], metavar="NAME=DIR", help="may be repeated")
+    add("--utt2adapter", help="adapter name by utterance (`base`: none); else one --adapter")
+    add("--data_dir", required=True, help="with feats.scp or wav.scp, and utt2lang")
+    add("--out_dir", required=True, help="gets 1best_recog/ and speed.json")
+    add("--config", help="YAML of search options")
+    add("--language", help="of all utterances, instead of utt2lang")
+    add("--key_file", help="ids (first column) of the utterances to decode")
+    add("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
+    add("--dtype", default="float32", choices=["float32", "bfloat16", "float16"])
+    add("--num_threads", type=int, default=1, help="of torch on the CPU")
+    add("--log_level", default="INFO")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Decode, write the results, print one summary line."""
+    args = get_parser().parse_args(argv)
+    logging.basicConfig(level=args.log_level.upper(), format="%(asctime)s %(message)s")
+    from espnet_peft.decode.job import run_job
+
+    speed = run_job(
+        base_model=args.base_model,
+        adapters=parse_adapters(args.adapter),
+        utt2adapter=args.utt2adapter,
+        data_dir=args.data_dir,
+        out_dir=args.out_dir,
+        config=args.config,
+        language=args.language,
+        key_file=args.key_file,
+        device=args.device,
+        dtype=args.dtype,
+        num_threads=args.num_threads,
+        started=time.perf_counter(),
+    )
+    print(
+        f"{args.out_dir}: {speed['utterances']} utterances, {speed['audio_seconds']:.1f} s of"
+        f" audio decoded in {speed['decode_seconds']:.1f} s, RTF {speed['rtf']:.4f}"
+        f" (loaded in {speed['load_seconds']:.1f} s)"
+    )
+
+
+def parse_adapters(items: list[str]) -> dict[str, str]:
+    """Split NAME=DIR items; raises ValueError on other shapes and on repeated names."""
+    adapters: dict[str, str] = {}
+    for item in items:
+        name, equals, directory = item.partition("=")
+        if not (name and equals and directory):
+            raise ValueError(f"--adapter {item}: expected NAME=DIR")
+        if name in adapters:
+            raise ValueError(f"--adapter {item}: the name {name} is taken by {adapters[name]}")
+        adapters[name] = directory
+    return adapters
+
+
+if __name__ == "__main__":
+    run(main, "decode")
