@@ -11,6 +11,7 @@ PYTEST_WORKERS ?= 2
 PYTEST_ARGS ?=
 BENCH ?= demo
 
+.NOTPARALLEL:
 .PHONY: help setup demo test lint pytest bats bench clean distclean
 
 help: ## this list
