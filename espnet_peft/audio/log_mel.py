@@ -24,7 +24,7 @@ def log_mel(x: Tensor, n_mels: int = 80, lengths: Tensor | None = None) -> Tenso
 
     Returns:
         (T, n_mels) or (B, T, n_mels) in float32, T = n // 160; rows beyond their own
-        `lengths // 160` hold the row's floor. Each row is scaled by its own maximum.
+        `lengths // 160` hold what follows in the window. Each row is scaled by its own maximum.
     """
     if x.dim() == 1:
         return log_mel(x[None], n_mels)[0]

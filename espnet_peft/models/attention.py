@@ -46,7 +46,9 @@ class MultiHeadAttention(nn.Module):
         seen = F.scaled_dot_product_attention(query, key, value, mask, is_causal=causal)
         return self.out(seen.transpose(1, 2).flatten(2))
 
-    def _source(self, source: Tensor | None, cache: Cache | None, layer: int) -> tuple[Tensor, Tensor]:
+    def _source(
+        self, source: Tensor | None, cache: Cache | None, layer: int
+    ) -> tuple[Tensor, Tensor]:
         kept = cache.cross(layer) if cache is not None else None
         if kept is None:
             kept = self._heads(self.key(source)), self._heads(self.value(source))

@@ -1,0 +1,78 @@
+"""OpenAI's Whisper checkpoints: a `.pt` file, or the name of an official one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from espnet_peft.models.base_dir import load_strictly
+from espnet_peft.models.build import check_dims
+from espnet_peft.models.fingerprint import fingerprint
+from espnet_peft.models.whisper import Whisper
+from espnet_peft.models.whisper_tokenizer import tokenizer_of_size
+
+
+def load_openai_file(path: str | Path) -> Whisper:
+    """Whisper of a checkpoint {"dims": {...}, "model_state_dict": {...}}, in float32.
+
+    Raises:
+        ValueError: the file is no such checkpoint; names and shapes must fit exactly.
+    """
+    path = Path(path)
+    held = read_pickle(path)
+    if not isinstance(held, dict) or not {"dims", "model_state_dict"} <= held.keys():
+        raise ValueError(
+            f"{path}: not an OpenAI Whisper checkpoint, expected dims and model_state_dict;"
+            " give a .pt of openai/whisper, or a base directory"
+        )
+    dims = dict(held["dims"])
+    tokenizer = tokenizer_of_size(dims.get("n_vocab", 0), path)
+    try:
+        model = Whisper(check_dims(dims, tokenizer), tokenizer)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    load_strictly(model, held["model_state_dict"], path)
+    model.base_fingerprint = fingerprint(model)
+    return model
+
+
+def read_pickle(path: Path) -> object:
+    """What torch.save wrote, tensors and plain containers only; ValueError on anything else."""
+    import torch
+
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:  # the unpickler raises whatever a foreign file makes it
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:100]
+        raise ValueError(
+            f"{path}: not a checkpoint of tensors ({reason}); get the file again"
+        ) from error
+
+
+def find_official(name: str) -> Path:
+    """Path of an official Whisper by its name, fetched and kept by the whisper package.
+
+    Raises:
+        ValueError: no such name.
+        FileNotFoundError: it is not in whisper's cache and cannot be fetched.
+    """
+    import whisper
+
+    urls = whisper._MODELS
+    if name not in urls:
+        raise ValueError(
+            f"{name}: no such file or directory, nor an official Whisper name; expected a path"
+            f" or one of: {' '.join(urls)}"
+        )
+    cache = os.getenv("XDG_CACHE_HOME", os.path.expanduser("~/.cache"))
+    folder = os.path.join(cache, "whisper")
+    target = os.path.join(folder, os.path.basename(urls[name]))
+    try:
+        return Path(whisper._download(urls[name], folder, in_memory=False))
+    except (OSError, RuntimeError) as error:
+        raise FileNotFoundError(
+            f"{name}: not at {target}, and not to be fetched ({error});"
+            " put the file there, or give the path of a checkpoint"
+        ) from error
