@@ -1,0 +1,86 @@
+"""Small bases with random weights."""
+
+import pytest
+import torch
+
+from espnet_peft.models import build_whisper
+
+DIMS = {
+    "n_audio_state": 32,
+    "n_audio_head": 2,
+    "n_audio_layer": 3,
+    "n_text_state": 32,
+    "n_text_head": 2,
+    "n_text_layer": 2,
+    "n_mels": 80,
+    "n_audio_ctx": 100,
+    "n_text_ctx": 48,
+    "n_vocab": 40,
+}
+
+
+class Letters:
+    """As much of a tokenizer as a base needs."""
+
+    vocab_size, eot, languages = 40, 0, ("hi", "pa")
+    suppress, suppress_blank = [1, 2, 3], [0]
+
+
+def make_base(seed=1, **dims):
+    torch.manual_seed(seed)
+    model = build_whisper({**DIMS, **dims}, Letters(), ctc=True).eval()
+    # Biases and norms of a trained model are neither 0 nor 1.
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias") or "ln" in name:
+            parameter.data += 0.1 * torch.randn_like(parameter)
+    return model
+
+
+@pytest.fixture
+def base():
+    return make_base()
+
+
+@pytest.fixture
+def make():
+    return make_base
+
+
+@pytest.fixture
+def run():
+    """Return a function from a model to its logits on a fixed batch of two."""
+    generator = torch.Generator().manual_seed(7)
+    speech = torch.randn(2, 40, 80, generator=generator)
+    tokens = torch.randint(4, 40, (2, 6), generator=generator)
+
+    def run(model):
+        with torch.no_grad():
+            enc, lengths = model.encode(speech, torch.tensor([40, 31]))
+            return model.decoder(tokens, enc, lengths)
+
+    return run
+
+
+@pytest.fixture
+def train():
+    """Return a function that trains a model for two rounds of train() and eval()."""
+    generator = torch.Generator().manual_seed(8)
+    speech = torch.randn(2, 40, 80, generator=generator)
+    tokens = torch.randint(4, 40, (2, 6), generator=generator)
+    batch = (speech, torch.tensor([40, 40]), tokens, torch.tensor([6, 6]), 2)
+
+    def train(model, lr=0.02):
+        trainable = [p for p in model.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(trainable, lr=lr, weight_decay=0.1)
+        for _ in range(2):
+            model.train()
+            for _ in range(2):
+                loss, _ = model.loss(*batch, ctc_weight=0.3)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            model.eval()
+            with torch.no_grad():
+                model.loss(*batch)
+
+    return train

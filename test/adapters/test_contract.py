@@ -1,0 +1,136 @@
+"""Every method keeps the same promises on every base."""
+
+import pytest
+import torch
+
+from espnet_peft import adapters
+
+# (method, options, starts as the base, can be merged, name of what trains -> does it train)
+IDENTITY = [
+    ("lora", {"r": 4}, True),
+    ("lora", {"r": 4, "target": "qv", "side": "decoder", "use_rslora": True}, True),
+    ("lora", {"r": 2, "lora_alpha": 8, "use_dora": True, "target": "ffn"}, True),
+    ("lora", {"r": 4, "init_lora_weights": "gaussian", "layers": "0-1", "target": "qkv"}, True),
+    ("norm", {}, True),
+    ("norm", {"side": "encoder", "layers": "1-2"}, True),
+    ("bias", {}, True),
+    ("bias", {"target": "qkv", "side": "decoder"}, True),
+    ("full", {}, True),
+    ("full", {"side": "decoder"}, True),
+    ("lora+norm", {"lora": {"r": 2}}, True),
+    ("lora+bias+norm", {"lora": {"r": 2, "target": "qv"}}, True),
+    ("adapter", {"bottleneck": 8}, False),
+    ("adapter", {"bottleneck": 8, "kind": "pfeiffer", "activation": "relu"}, False),
+    ("adapter", {"bottleneck": 8, "kind": "parallel", "scale": 4.0}, False),
+    ("adapter", {"bottleneck": 8, "train_layernorm": True, "side": "decoder"}, False),
+    ("lora+adapter", {"lora": {"r": 2}, "adapter": {"bottleneck": 8}}, False),
+]
+OTHERS = [
+    ("adapter", {"bottleneck": 8, "near_identity": False}, False),
+    ("prompt", {"num_virtual_tokens": 8}, False),
+    ("prompt", {"num_virtual_tokens": 3, "encoder_virtual_tokens": 5, "side": "both"}, False),
+    ("prompt+norm", {"prompt": {"side": "encoder"}}, False),
+]
+CASES = IDENTITY + OTHERS
+BASES = {"mini": {}, "narrow": {"n_audio_layer": 4, "n_audio_state": 16, "n_text_state": 16}}
+
+
+def ids(case):
+    return f"{case[0]}:{','.join(f'{k}={v}' for k, v in case[1].items())}"
+
+
+def bits(model):
+    return {key: p.detach().clone() for key, p in adapters.base_parameters(model).items()}
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+@pytest.mark.parametrize("dims", BASES.values(), ids=BASES)
+@pytest.mark.parametrize("case", CASES, ids=ids)
+def test_contract(case, dims, make, run, train, tmp_path):
+    method, conf, mergeable = case
+    base = make(**dims)
+    before, weights, names = run(base), bits(base), set(base.state_dict())
+    config = adapters.make_config(method, conf)
+
+    report = adapters.inject(base, config, "hi")
+    assert report.injected == report.targets > 0
+    assert set(weights) == set(adapters.base_parameters(base))
+    assert torch.equal(run(base), before) == (case in IDENTITY)
+
+    trainable = {key: p for key, p in base.named_parameters() if p.requires_grad}
+    assert trainable.keys() == adapters.trainable_state_dict(base).keys()
+    assert report.trainable == sum(p.numel() for p in trainable.values())
+    assert adapters.count(base) == (report.trainable, report.total)
+    frozen = {
+        key: p.detach().clone()
+        for key, p in adapters.base_parameters(base).items()
+        if not p.requires_grad
+    }
+    start = {key: p.detach().clone() for key, p in trainable.items()}
+    train(base)
+    assert all(torch.equal(frozen[key], bits(base)[key]) for key in frozen)
+    unmoved = [key for key, p in trainable.items() if torch.equal(p, start[key])]
+    assert not unmoved
+    after = run(base)
+    assert (after - before).abs().max() > 1e-4
+
+    adapters.save(base, tmp_path / "hi", "hi", language="hi")
+    adapters.set_adapter(base, None)
+    assert torch.equal(run(base), before)
+    assert same(bits(base), weights)
+    assert not adapters.trainable_state_dict(base)
+    adapters.set_adapter(base, "hi")
+    assert torch.equal(run(base), after)
+    assert adapters.trainable_state_dict(base).keys() == trainable.keys()
+
+    fresh = make(**dims)
+    assert adapters.load(fresh, tmp_path / "hi") == "hi"
+    assert not adapters.trainable_state_dict(fresh)
+    assert torch.equal(run(fresh), after)
+
+    if mergeable:
+        adapters.merge(base, "hi")
+        assert torch.allclose(run(base), after, atol=1e-4)
+        merged = make(**dims)
+        merged.load_state_dict(adapters.base_state_dict(base))
+        assert torch.equal(run(merged), run(base))
+        base.train().eval()
+        adapters.unmerge(base)
+        assert torch.equal(run(base), after)
+    else:
+        with pytest.raises(ValueError, match="cannot be merged"):
+            adapters.merge(base, "hi")
+
+    adapters.delete(base, "hi")
+    assert set(base.state_dict()) == names
+    assert same(bits(base), weights)
+    assert torch.equal(run(base), before)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_many_adapters_at_once(order, make, run, train, tmp_path):
+    base = make()
+    before, weights, names = run(base), bits(base), set(base.state_dict())
+    outputs = {}
+    for i, (method, conf, _) in list(enumerate(CASES))[::order]:
+        name = f"a{i}"
+        adapters.inject(base, adapters.make_config(method, conf), name)
+        train(base)
+        outputs[name] = run(base)
+    assert set(adapters.names(base)) == set(outputs)
+    for name, output in outputs.items():
+        adapters.set_adapter(base, name)
+        assert torch.equal(run(base), output), name
+        adapters.set_adapter(base, None)
+        assert torch.equal(run(base), before)
+    adapters.save(base, tmp_path / "x", "a0")
+    for name in list(outputs)[1:]:
+        adapters.delete(base, name)
+    adapters.set_adapter(base, "a0" if order == 1 else list(outputs)[0])
+    assert torch.equal(run(base), outputs[adapters.active(base)])
+    adapters.delete(base, adapters.active(base))
+    assert same(bits(base), weights)
+    assert set(base.state_dict()) == names
