@@ -73,9 +73,9 @@ def summary(speakers: dict[str, Counts], title: str, raw: bool = False) -> str:
         cells = [f"{_round(v, 1):5.1f} " for v in sizes]
         cells += [f"{_round(v, 1):5.1f}{'+' if silent else ' '}" for v in rates]
         rows.append(["c", name, *cells, f"{_round(wrong, 1):5.1f} "])
-    heading = "SYSTEM SUMMARY PERCENTAGES by SPEAKER".center(_PAGE_WIDTH)
+    heading = _center("SYSTEM SUMMARY PERCENTAGES by SPEAKER", _PAGE_WIDTH)
     table = "\n".join(_table(rows, title, len(speakers)))
-    return f"\n\n\n{_center(heading.strip(), _PAGE_WIDTH)}\n\n{table}\n" + _FOOTNOTE * silent
+    return f"\n\n\n{heading}\n\n{table}\n" + _FOOTNOTE * silent
 
 
 def _values(counts: Counts, raw: bool, empty_as_zero: bool = False) -> list[float]:
@@ -150,11 +150,15 @@ def _table(rows: list[list[str]], title: str, speakers: int) -> Iterator[str]:
 
 
 def display_width(text: str) -> int:
-    """Count terminal columns: none for non-spacing marks and format characters, two for wide."""
+    """Count terminal columns: none for non-spacing marks and format characters, two for wide.
+
+    A mark alone (a character score has them) is drawn on a placeholder, one column wide.
+    """
     if text.isascii():
         return len(text)
     wide = sum(unicodedata.east_asian_width(char) in "WF" for char in text)
-    return wide + sum(unicodedata.category(char) not in ("Mn", "Me", "Cf") for char in text)
+    bases = sum(unicodedata.category(char) not in ("Mn", "Me", "Cf") for char in text)
+    return max(wide + bases, 1)
 
 
 def _pad(text: str, width: int, measure: Callable[[str], int] = display_width) -> str:
@@ -192,7 +196,7 @@ def _lines(edits: list[Edit], measure: Callable[[str], int]) -> Iterator[str]:
     while start < len(columns):
         used, end = 9 if start else 6, start
         while used < _LINE_WIDTH and end < len(columns):
-            used += 1 + max(measure(columns[end][0]), measure(columns[end][1]))
+            used += measure(columns[end][0])
             end += 1
         if end < len(columns):
             end = max(end - 1, start + 1)

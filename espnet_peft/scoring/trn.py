@@ -1,8 +1,9 @@
 """Transcripts in NIST's trn format, ``token token ... (speaker-utterance)``, safe for sclite.
 
-sclite reads some characters as markup: braces are alternatives, ``@`` alone is no word, ``;;`` and
-``**`` at the start of a line are comments, and the last parentheses hold the id. Tokens that hold
-them are percent-encoded (``{`` becomes ``%7B``), one to one, so that no count changes.
+sclite reads some characters as markup: braces are alternatives, ``@`` alone is no word, a semicolon
+begins the attributes of a word, asterisks and backslashes are marks in it, ``;;`` and ``**`` at the
+start of a line are comments, and the last parentheses hold the id. They are percent-encoded (``{``
+becomes ``%7B``), one to one, so that no count changes.
 """
 
 import re
@@ -10,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import unquote
 
 SPACE = "<space>"  # the space between words in character scores, as ESPnet writes it
-_MARKUP = re.compile(r"[{}()]|^[;*@](?=[;*]|$)|%(?=[0-9A-Fa-f]{2})")
+_MARKUP = re.compile(r"[{}();*\\]|^@$|%(?=[0-9A-Fa-f]{2})")
 _ID_MARKUP = re.compile(r"[()]|^\s|%(?=[0-9A-Fa-f]{2})")
 
 
