@@ -1,0 +1,46 @@
+"""The files that a data directory may hold: what each line is keyed by and what its value is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class FileLayout:
+    """One file's layout.
+
+    key: "utt", "spk" or "rec" (recordings are utterances where there is no `segments`).
+    columns: "one" value, the "rest" of the line (may be empty), or "many" values.
+    kind: how the value is checked ("word", "ids", "text", "audio", "feats", "int", "float",
+        "segment").
+    """
+
+    key: str
+    columns: str
+    kind: str
+
+
+# utt2spk comes first because every other file is compared with it.
+FILES: dict[str, FileLayout] = {
+    "utt2spk": FileLayout("utt", "one", "word"),
+    "spk2utt": FileLayout("spk", "many", "ids"),
+    "wav.scp": FileLayout("rec", "rest", "audio"),
+    "segments": FileLayout("utt", "many", "segment"),
+    "text": FileLayout("utt", "rest", "text"),
+    "utt2lang": FileLayout("utt", "one", "word"),
+    "feats.scp": FileLayout("utt", "rest", "feats"),
+    "vad.scp": FileLayout("utt", "rest", "feats"),
+    "utt2num_frames": FileLayout("utt", "one", "int"),
+    "utt2num_samples": FileLayout("utt", "one", "int"),
+    "utt2dur": FileLayout("utt", "one", "float"),
+    "utt2uniq": FileLayout("utt", "one", "word"),
+    "utt2adapter": FileLayout("utt", "one", "word"),
+    "utt2langprob": FileLayout("utt", "many", "ids"),
+    "reco2dur": FileLayout("rec", "one", "float"),
+    "reco2file_and_channel": FileLayout("rec", "many", "ids"),
+    "spk2gender": FileLayout("spk", "one", "word"),
+    "cmvn.scp": FileLayout("spk", "rest", "feats"),
+}
+
+# One-line settings that hold for the whole directory and travel with copies of it.
+SETTINGS: tuple[str, ...] = ("frame_shift", "feats_type", "num_channels")
