@@ -1,0 +1,160 @@
+"""eSpeak NG through ctypes, with the library and voices of the `espeakng-loader` wheel.
+
+The C interface is documented in eSpeak NG's `speak_lib.h`.
+"""
+
+import ctypes
+import functools
+import os
+import pickle
+from dataclasses import dataclass
+
+import numpy as np
+
+_AUDIO_OUTPUT_SYNCHRONOUS = 2
+_INITIALIZE_PHONEME_EVENTS = 0x0001
+_INITIALIZE_PHONEME_IPA = 0x0002
+_INITIALIZE_DONT_EXIT = 0x8000
+_CHARS_UTF8 = 1
+_EVENT_LIST_TERMINATED = 0
+_EVENT_PHONEME = 7
+_POSITION_CHARACTER = 1
+_RATE, _PITCH = 1, 3
+# A fixed value: the breath noise of some voices comes from the library's own generator.
+_SEED = 1
+
+
+class _EventId(ctypes.Union):
+    _fields_ = [
+        ("number", ctypes.c_int),
+        ("name", ctypes.c_char_p),
+        ("string", ctypes.c_char * 8),
+    ]
+
+
+class _Event(ctypes.Structure):
+    _fields_ = [
+        ("type", ctypes.c_int),
+        ("unique_identifier", ctypes.c_uint),
+        ("text_position", ctypes.c_int),
+        ("length", ctypes.c_int),
+        ("audio_position", ctypes.c_int),
+        ("sample", ctypes.c_int),
+        ("user_data", ctypes.c_void_p),
+        ("id", _EventId),
+    ]
+
+
+_Callback = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.POINTER(_Event)
+)
+
+
+@dataclass(frozen=True)
+class Phoneme:
+    """One phoneme event: its IPA symbol (empty for a pause) and where it starts, in samples."""
+
+    symbol: str
+    sample: int
+
+
+class _Synthesiser:
+    """The library, initialised once in a process (its state is global)."""
+
+    def __init__(self) -> None:
+        import espeakng_loader
+
+        self.library = ctypes.CDLL(espeakng_loader.get_library_path())
+        self.library.espeak_ng_SetRandSeed.argtypes = [ctypes.c_long]
+        options = _INITIALIZE_PHONEME_EVENTS | _INITIALIZE_PHONEME_IPA | _INITIALIZE_DONT_EXIT
+        data = espeakng_loader.get_data_path()
+        self.rate = self.library.espeak_Initialize(
+            _AUDIO_OUTPUT_SYNCHRONOUS, 0, str(data).encode(), options
+        )
+        if self.rate <= 0:
+            raise OSError(f"{data}: eSpeak NG could not be initialised; reinstall espeakng-loader")
+        self.chunks: list[bytes] = []
+        self.events: list[Phoneme] = []
+        # Kept on the object: ctypes does not keep the function alive for the library.
+        self.callback = _Callback(self._receive)
+        self.library.espeak_SetSynthCallback(self.callback)
+        # The first voice makes the library read its whole voice folder: once, not in each fork.
+        self.library.espeak_SetVoiceByName(b"en")
+
+    def _receive(self, samples, n_samples, events) -> int:
+        if n_samples > 0 and samples:
+            self.chunks.append(ctypes.string_at(samples, 2 * n_samples))
+        i = 0
+        while events[i].type != _EVENT_LIST_TERMINATED:
+            if events[i].type == _EVENT_PHONEME:
+                symbol = events[i].id.string.decode("utf-8", errors="replace")
+                self.events.append(Phoneme(symbol, events[i].sample))
+            i += 1
+        return 0
+
+    def speak(self, text: str, voice: str, pitch: int, rate: int) -> np.ndarray:
+        self.chunks, self.events = [], []
+        if self.library.espeak_SetVoiceByName(voice.encode()) != 0:
+            raise ValueError(f"eSpeak NG voice '{voice}': not found; see espeak-ng-data/voices")
+        self.library.espeak_ng_SetRandSeed(_SEED)
+        self.library.espeak_SetParameter(_RATE, rate, 0)
+        self.library.espeak_SetParameter(_PITCH, pitch, 0)
+        utf8 = text.encode()
+        status = self.library.espeak_Synth(
+            utf8, ctypes.c_size_t(len(utf8) + 1), 0, _POSITION_CHARACTER, 0, _CHARS_UTF8, None, None
+        )
+        if status != 0:
+            raise OSError(f"eSpeak NG voice '{voice}': synthesis of '{text}' ended with {status}")
+        return np.frombuffer(b"".join(self.chunks), dtype=np.int16)
+
+
+@functools.cache
+def _synthesiser() -> _Synthesiser:
+    return _Synthesiser()
+
+
+def _speak_and_write(fd: int, text: str, voice: str, pitch: int, rate: int) -> None:
+    """Body of the child process: write the pickled result, or the error, to `fd`."""
+    engine = _synthesiser()
+    try:
+        result = (engine.speak(text, voice, pitch, rate), engine.events)
+    except (OSError, ValueError) as error:
+        result = error
+    with os.fdopen(fd, "wb") as pipe:
+        pickle.dump(result, pipe, protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def synthesise(
+    text: str, voice: str, variant: str = "", pitch: int = 50, rate: int = 175
+) -> tuple[np.ndarray, int, list[Phoneme]]:
+    """Speak `text` with the language `voice` (`hi`) and a voice variant (`f2`, or empty).
+
+    `pitch` is 0 to 99, `rate` in words a minute. Returns int16 samples (n,), the sample rate in
+    Hz (22,050) and the phonemes with their positions. The same call gives the same samples
+    whatever was spoken before: the library keeps phases, echo and random state in static
+    variables that no call resets, so each utterance is spoken by a fresh fork of the process in
+    which the library was initialised and has never spoken.
+    """
+    engine = _synthesiser()
+    name = f"{voice}+{variant}" if variant else voice
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.close(read_end)
+            _speak_and_write(write_end, text, name, pitch, rate)
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(write_end)
+    with os.fdopen(read_end, "rb") as pipe:
+        data = pipe.read()
+    _, status = os.waitpid(child, 0)
+    if status != 0:
+        raise OSError(f"eSpeak NG voice '{name}': the process speaking '{text}' died ({status})")
+    result = pickle.loads(data)
+    if isinstance(result, Exception):
+        raise result
+    samples, events = result
+    return samples, engine.rate, events
