@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from espnet2.tasks import abs_task
 from espnet2.tasks.abs_task import AbsTask
-from espnet2.train.collate_fn import CommonCollateFn
 from espnet2.utils.nested_dict_action import NestedDictAction
 from espnet2.utils.types import str2bool, str_or_none
 
 from espnet_peft import adapters, models
+from espnet_peft.train.collate import collate
 from espnet_peft.train.data import check_data, digest, expand_dir, source_digest
 from espnet_peft.train.model import PEFTModel
 from espnet_peft.train.preprocess import Preprocessor
@@ -24,8 +24,6 @@ from espnet_peft.train.trainer import PEFTTrainer
 
 # ESPnet fixes the choices of --scheduler by this table; there is no other way to add one.
 abs_task.scheduler_classes["linearwarmupdecay"] = LinearWarmupDecay
-
-IGNORED = -1  # pads tokens; the loss skips it
 
 DEFAULTS = {
     # Ours are drawn once at the end, and attention is not returned by the fused kernels.
@@ -87,8 +85,8 @@ class PEFTTask(AbsTask):
         return ()
 
     @classmethod
-    def build_collate_fn(cls, args: argparse.Namespace, train: bool) -> CommonCollateFn:
-        return CommonCollateFn(float_pad_value=0.0, int_pad_value=IGNORED)
+    def build_collate_fn(cls, args: argparse.Namespace, train: bool):
+        return collate
 
     @classmethod
     def build_preprocess_fn(cls, args: argparse.Namespace, train: bool) -> Preprocessor:
