@@ -28,7 +28,7 @@ class StubTokenizer:
         return " ".join(map(str, ids))
 
 
-def make_tiny(n_vocab=8, seed=0, state=16, n_text_ctx=24, peak=3.0, eot_bonus=0.0):
+def make_tiny(n_vocab=8, seed=0, state=32, n_text_ctx=24, peak=3.0, eot_bonus=0.0):
     """A random Whisper of `state` channels; a higher peak makes surer predictions.
 
     eot_bonus is added to the end-of-text logit, by way of the last norm's bias.
@@ -49,7 +49,8 @@ def make_tiny(n_vocab=8, seed=0, state=16, n_text_ctx=24, peak=3.0, eot_bonus=0.
             if parameter.dim() > 1 and "blocks" in name:
                 parameter.mul_(3.0)
         model.decoder.positional_embedding.normal_()
-        model.decoder.token_embedding.weight.normal_().mul_(peak / state**0.5)
+        model.decoder.blocks[0].cross_attn.out.weight.mul_(10.0)
+        torch.nn.init.orthogonal_(model.decoder.token_embedding.weight).mul_(peak)
         direction = model.decoder.token_embedding.weight[-1]
         model.decoder.ln.bias.add_(eot_bonus * direction / direction.square().sum())
     return model

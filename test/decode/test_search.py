@@ -133,4 +133,4 @@ def test_finished_rows_leave_the_decoder(tiny, speech, monkeypatch):
     assert sizes[0] == 9 and sizes[-1] < 4 and sizes == sorted(sizes, reverse=True)
     sizes.clear()
     beam(model, enc, enc_lengths, prompts_of(model, 9), SearchOptions(beam_size=3))
-    assert sizes[:2] == [9, 27] and sizes[-1] < 27
+    assert sizes[0] == 9 and 27 >= sizes[1] > sizes[-1]
