@@ -61,10 +61,14 @@ def summary(speakers: dict[str, Counts], title: str, raw: bool = False) -> str:
     values = {name: _values(counts, raw) for name, counts in speakers.items()}
     silent = not raw and any(not counts.ref for counts in speakers.values())
     spoken = [values[name] for name, counts in speakers.items() if raw or counts.ref]
-    rows = [["l", f" {name} ", *_speaker_cells(c, values[name], raw)] for name, c in speakers.items()]
-    number = "%5.0f " if raw else "%5.1f "
-    sums = [number % _round(v, 0 if raw else 1) for v in _values(everyone, raw, empty_as_zero=True)]
-    rows.append(["l", " Sum" if raw else " Sum/Avg", *_sizes(everyone), *sums])
+    rows = [
+        ["l", f" {name} ", *_speaker_cells(counts, values[name], raw)]
+        for name, counts in speakers.items()
+    ]
+    digits = 0 if raw else 1
+    sums = _values(everyone, raw, silent_as_zero=True)
+    cells = [f"{_round(value, digits):5.{digits}f} " for value in sums]
+    rows.append(["l", " Sum" if raw else " Sum/Avg", *_sizes(everyone), *cells])
     for name, function in ((" Mean ", _mean), (" S.D. ", _deviation), ("Median", _median)):
         sizes = [function([c.utterances for c in speakers.values()])]
         sizes.append(function([c.ref for c in speakers.values()]))
@@ -78,7 +82,7 @@ def summary(speakers: dict[str, Counts], title: str, raw: bool = False) -> str:
     return f"\n\n\n{heading}\n\n{table}\n" + _FOOTNOTE * silent
 
 
-def _values(counts: Counts, raw: bool, empty_as_zero: bool = False) -> list[float]:
+def _values(counts: Counts, raw: bool, silent_as_zero: bool = False) -> list[float]:
     """Corr, Sub, Del, Ins, Err, S.Err; counts instead of percents where there is no reference."""
     words = [counts.cor, counts.sub, counts.dele, counts.ins, counts.errors]
     if raw:
@@ -86,7 +90,7 @@ def _values(counts: Counts, raw: bool, empty_as_zero: bool = False) -> list[floa
     if counts.ref:
         rates = [value / counts.ref * 100.0 for value in words]
     else:
-        rates = [0.0] * 5 if empty_as_zero else [float(value) for value in words]
+        rates = [0.0] * 5 if silent_as_zero else [float(value) for value in words]
     return [*rates, counts.wrong / counts.utterances * 100.0 if counts.utterances else 0.0]
 
 

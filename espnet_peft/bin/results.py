@@ -1,0 +1,62 @@
+"""Collect the scores of experiments into one table, RESULTS.md."""
+
+import argparse
+from pathlib import Path
+
+from espnet_peft.bin import run
+
+PROG = "results"
+
+
+def get_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=PROG, description=__doc__)
+    parser.add_argument(
+        "--exp_dir",
+        required=True,
+        action="append",
+        nargs="+",
+        help="experiment directory, e.g. exp; several directories are several seeds",
+    )
+    parser.add_argument("--out", default="RESULTS.md", help="file to write (default: RESULTS.md)")
+    parser.add_argument("--title", default="Results", help="heading of the file")
+    parser.add_argument(
+        "--setting",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a setting to name at the top of the file; may be given again",
+    )
+    parser.add_argument("--log_level", default="INFO", help="DEBUG, INFO, WARNING or ERROR")
+    return parser
+
+
+def read_settings(pairs: list[str]) -> dict[str, str]:
+    """Split NAME=VALUE options (ValueError for one without a name or an equals sign)."""
+    settings = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            raise ValueError(f"--setting: '{pair}', expected NAME=VALUE")
+        settings[name.strip()] = value.strip()
+    return settings
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = get_parser().parse_args(argv)
+
+    from espnet_peft.scoring.collect import collect, tabulate
+    from espnet_peft.scoring.files import write_whole
+    from espnet_peft.scoring.results import git_hash, markdown, terminal
+
+    settings = read_settings(args.setting)
+    exp_dirs = [Path(path) for group in args.exp_dir for path in group]
+    runs = collect(exp_dirs)
+    tables = tabulate(runs)
+    commit = git_hash(Path(__file__).resolve().parent)
+    write_whole(args.out, markdown(runs, tables, commit, args.title, settings))
+    print(terminal(tables, len(exp_dirs)))
+    print(f"\nWritten to {args.out}")
+
+
+if __name__ == "__main__":
+    run(main, PROG)

@@ -1,0 +1,172 @@
+"""Find the scores of experiments and average them over seeds.
+
+An experiment directory holds ``<base_tag>/<system>/<decode_tag>/<set>/score.json`` with speed.json
+beside it, where system is ``base`` (zero-shot) or ``<lang>_<method_tag>``, the latter with
+train_stats.json. Each directory given is one seed.
+"""
+
+import json
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+BASE = "base"
+ALL = "all"  # stands for the language where a set has several
+
+
+@dataclass(frozen=True)
+class Run:
+    """One scored set of one system and one seed. speed and stats are empty where unknown."""
+
+    seed: int
+    base_tag: str
+    method: str
+    decode_tag: str
+    set: str
+    score: dict[str, Any]
+    speed: dict[str, Any]
+    stats: dict[str, Any]
+    path: Path
+
+
+@dataclass
+class Row:
+    """A system on one language of a set, over seeds; rates are fractions."""
+
+    language: str
+    method: str
+    runs: list[Run]
+    rates: list[dict[str, Any]]
+    base: "Row | None" = field(default=None, repr=False)
+
+    def mean(self, name: str) -> float:
+        return statistics.fmean(rate[name] for rate in self.rates)
+
+    def deviation(self, name: str) -> float | None:
+        """Sample standard deviation over seeds; None with one seed."""
+        values = [rate[name] for rate in self.rates]
+        return statistics.stdev(values) if len(values) > 1 else None
+
+    def stat(self, name: str) -> float | None:
+        """Mean of a number in train_stats.json; None where no run has it."""
+        return _mean_known([run.stats.get(name) for run in self.runs])
+
+    def rtf(self) -> float | None:
+        """Mean real-time factor of decoding."""
+        return _mean_known([run.speed.get("rtf") for run in self.runs])
+
+    def reduction(self) -> float | None:
+        """Relative WER reduction against the base; None for the base and where it is unknown."""
+        if self.base is None or self.base is self or not self.base.mean("wer"):
+            return None
+        return 1.0 - self.mean("wer") / self.base.mean("wer")
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows that may be compared: one base model, one way of decoding."""
+
+    base_tag: str
+    decode_tag: str
+    sets: dict[str, list[Row]]
+
+    def rows(self) -> list[tuple[str, Row]]:
+        return [(name, row) for name, rows in self.sets.items() for row in rows]
+
+
+def _mean_known(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.fmean(known) if known else None
+
+
+def collect(exp_dirs: Sequence[Path]) -> list[Run]:
+    """Read every score below the experiment directories, one seed each.
+
+    Raises ValueError for a directory that is given twice or holds no scores, and for files that
+    are not as expected.
+    """
+    if len({path.resolve() for path in exp_dirs}) < len(exp_dirs):
+        raise ValueError("--exp_dir: a directory is given twice, expected one for each seed")
+    runs: list[Run] = []
+    for seed, exp_dir in enumerate(exp_dirs):
+        if not exp_dir.is_dir():
+            raise FileNotFoundError(f"{exp_dir}: no such directory, expected an experiment's")
+        paths = sorted(exp_dir.glob("*/*/*/*/score.json"))
+        if not paths:
+            raise ValueError(
+                f"{exp_dir}: no <base_tag>/<system>/<decode_tag>/<set>/score.json below it; "
+                "run the scoring stage first"
+            )
+        runs.extend(_read_run(seed, path) for path in paths)
+    return runs
+
+
+def _read_run(seed: int, path: Path) -> Run:
+    base_tag, system, decode_tag, name = path.parts[-5:-1]
+    method = BASE if system == BASE else system.partition("_")[2] or system
+    score = _read_json(path)
+    lacking = [key for key in ("wer", "cer", "ser", "words", "utterances") if key not in score]
+    if lacking:
+        raise ValueError(f"{path}: no {' '.join(lacking)}, expected a file of the score command")
+    speed = _read_json(path.parent / "speed.json", optional=True)
+    stats = _read_json(path.parents[2] / "train_stats.json", optional=True)
+    return Run(seed, base_tag, method, decode_tag, name, score, speed, stats, path)
+
+
+def _read_json(path: Path, optional: bool = False) -> dict[str, Any]:
+    if optional and not path.exists():
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # not JSON, or not UTF-8
+        raise ValueError(f"{path}: not a JSON file ({error}); make it again") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path}: {type(content).__name__}, expected a JSON object")
+    return content
+
+
+def tabulate(runs: Sequence[Run]) -> list[Table]:
+    """Average over seeds and put systems side by side, the base first, then by size."""
+    tables = []
+    for base_tag, decode_tag in _distinct(runs, lambda run: (run.base_tag, run.decode_tag)):
+        mine = [r for r in runs if (r.base_tag, r.decode_tag) == (base_tag, decode_tag)]
+        sets = {
+            name: _rows([run for run in mine if run.set == name])
+            for name in _distinct(mine, lambda run: run.set)
+        }
+        tables.append(Table(base_tag, decode_tag, sets))
+    return tables
+
+
+def _distinct(runs: Sequence[Run], key: Callable[[Run], Any]) -> list[Any]:
+    return sorted({key(run) for run in runs})
+
+
+def _rows(runs: list[Run]) -> list[Row]:
+    """Make the rows of one set: its languages, each with all systems."""
+    found: dict[tuple[str, str], Row] = {}
+    for run in runs:
+        for language, rates in _by_language(run).items():
+            row = found.setdefault((language, run.method), Row(language, run.method, [], []))
+            if any(known.seed == run.seed for known in row.runs):
+                raise ValueError(f"{run.path}: a second score of '{run.method}' for '{language}'")
+            row.runs.append(run)
+            row.rates.append(rates)
+    for (language, _), row in found.items():
+        row.base = found.get((language, BASE))
+    return sorted(found.values(), key=_order)
+
+
+def _by_language(run: Run) -> dict[str, dict[str, Any]]:
+    languages = run.score.get("per_language") or {}
+    if len(languages) > 1:
+        return {**languages, ALL: run.score}
+    return dict.fromkeys(languages, run.score) or {run.set: run.score}
+
+
+def _order(row: Row) -> tuple[Any, ...]:
+    size = row.stat("trainable")
+    last = float("inf")
+    return (row.language == ALL, row.language, row.method != BASE, size or last, row.method)
