@@ -5,20 +5,22 @@ pip() { "$VENV/bin/python" -m pip "$@"; }
 
 index=()
 [ -n "$TORCH_INDEX" ] && index=(--index-url "$TORCH_INDEX")
+# An exact version: `torch` alone or a range may find a build with several GB of CUDA packages.
+torch_from_index=(${index[@]+"${index[@]}"} "torch==$TORCH_VERSION")
 
-# The same version from another index counts as installed for pip: take the old build away first.
+# For pip the same version from another index counts as installed: put the other build in its
+# place first; its own dependencies come after.
 source_file=$VENV/.stamps/torch_source
 source="$TORCH_VERSION $TORCH_INDEX"
 if [ -f "$source_file" ] && [ "$(<"$source_file")" != "$source" ]; then
-    pip uninstall -q -y torch torchaudio
+    pip install -q --force-reinstall --no-deps "${torch_from_index[@]}"
+    rm -f "$source_file"
 fi
-rm -f "$source_file"
+pip install -q "${torch_from_index[@]}"
 
-# An exact version: `torch` alone or a range may find a build with several GB of CUDA packages.
-pip install -q ${index[@]+"${index[@]}"} "torch==$TORCH_VERSION"
-
-# torchaudio asks for a certain torch, needlessly for the pure Python parts, hence --no-deps.
-pip install -q --no-deps -c constraints.txt torchaudio
+# --no-deps: torchaudio asks for a certain torch, needlessly for its pure Python parts.
+# --force-reinstall: brings back what an earlier run removed below.
+pip install -q --force-reinstall --no-deps -c constraints.txt torchaudio
 
 # Its wheel carries a CUDA extension that fails to load beside another build of torch. Without the
 # extension torchaudio runs as pure Python, by its own design.
