@@ -23,6 +23,15 @@ settings() {
     esac
 }
 
+is_current() { [ -f "$1" ] && [ "$(<"$1")" = "$2" ]; }
+
+# Two installations at once would write into each other's packages.
+lock() {
+    command -v flock >/dev/null || return 0
+    exec 9>.lock
+    flock -n 9 || { echo "tools: waiting for another installation here"; flock 9; }
+}
+
 remember_settings() {
     local name
     for name in ${GIVEN:-}; do
@@ -34,6 +43,7 @@ remember_settings() {
 }
 
 installed=0
+locked=false
 for component in "$@"; do
     installer=installers/install_$component.sh
     [ -f "$installer" ] || die "$component: no such component, expected one of" \
@@ -42,7 +52,12 @@ for component in "$@"; do
     stamp=venv/.stamps/$component
     # Python is asked each time: it also notices a wrong PYTHON= and a system Python that is gone.
     [ "$component" = python ] && { ./"$installer" check || exit 1; }
-    [ -f "$stamp" ] && [ "$(<"$stamp")" = "$sum" ] && continue
+    is_current "$stamp" "$sum" && continue
+    if ! $locked; then
+        lock
+        locked=true
+        is_current "$stamp" "$sum" && continue
+    fi
 
     rm -f "$stamp"
     mkdir -p venv/.stamps
