@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from espnet_peft.models.fingerprint import fingerprint
 from espnet_peft.models.tokenizer import Tokenizer
 from espnet_peft.models.whisper import Dims, Whisper
 
@@ -34,6 +35,7 @@ def build_whisper(dims: dict | Dims, tokenizer: Tokenizer, ctc: bool = False) ->
                 module.bias.zero_()
         nn.init.normal_(model.decoder.token_embedding.weight, std=model.dims.n_text_state**-0.5)
         nn.init.normal_(model.decoder.positional_embedding, std=0.02)
+    model.base_fingerprint = fingerprint(model)
     return model
 
 

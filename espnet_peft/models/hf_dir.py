@@ -88,7 +88,10 @@ def _read_weights(directory: Path) -> tuple[Path, dict[str, Tensor]]:
             state |= read_safetensors(directory / Path(shard).name)
         return index, state
     if pickled.is_file():
-        return pickled, read_pickle(pickled)
+        held = read_pickle(pickled)
+        if not isinstance(held, dict):
+            raise ValueError(f"{pickled}: {type(held).__name__}, expected names and tensors")
+        return pickled, held
     raise FileNotFoundError(f"{whole}: no such file, expected the model's weights")
 
 
