@@ -137,18 +137,23 @@ def _any_adapter(layer: BaseTunerLayer) -> bool:
 def fold_peft(model: nn.Module, options: Any, name: str) -> Callable[[], None]:
     """Add the update to the base's weights; the undo puts the very same tensors back."""
     slot, kept = slot_name(name), []
-    for _, layer in peft_layers(model, name, _targets(model, options)):
-        base = layer.get_base_layer()
-        kept.append((layer, base, {key: p.data for key, p in base.named_parameters(recurse=False)}))
-        # safe_merge writes to a copy, so that the tensors kept above stay as they are.
-        layer.merge(safe_merge=True, adapter_names=[slot])
 
     def undo() -> None:
         for layer, base, tensors in kept:
-            layer.unmerge()
+            if layer.merged:
+                layer.unmerge()
             for key, tensor in tensors.items():
                 getattr(base, key).data = tensor
 
+    for _, layer in peft_layers(model, name, _targets(model, options)):
+        base = layer.get_base_layer()
+        kept.append((layer, base, {key: p.data for key, p in base.named_parameters(recurse=False)}))
+        try:
+            # safe_merge writes to a copy, so that the tensors kept above stay as they are.
+            layer.merge(safe_merge=True, adapter_names=[slot])
+        except Exception:
+            undo()
+            raise
     return undo
 
 

@@ -2,7 +2,8 @@
 
 The layout is Hugging Face peft's: `base_model.model.` before every key and the names of the
 base's Hugging Face twin, so that peft loads a file of the LoRA family onto that twin. What peft
-does not know stands in the block "espnet_peft" of the configuration.
+does not know stands in the block "espnet_peft" of the configuration's "auto_mapping": that one is
+a free dictionary, while a key of our own beside it makes peft warn that peft is too old.
 """
 
 from __future__ import annotations
@@ -65,17 +66,16 @@ def save(
         file_key: tensor.detach().to("cpu").contiguous().clone()
         for file_key, tensor in keys.items()
     }
-    conf = _hf_part(model, config) | {
-        "espnet_peft": {
-            "format": FORMAT,
-            "method": config.method,
-            "options": config.to_dict(),
-            "base_fingerprint": fingerprint_of(model),
-            "language": language,
-            "parameters": sum(tensor.numel() for tensor in state.values()),
-            "extra": extra or {},
-        }
+    ours = {
+        "format": FORMAT,
+        "method": config.method,
+        "options": config.to_dict(),
+        "base_fingerprint": fingerprint_of(model),
+        "language": language,
+        "parameters": sum(tensor.numel() for tensor in state.values()),
+        "extra": extra or {},
     }
+    conf = _hf_part(model, config) | {"auto_mapping": {"espnet_peft": ours}}
     text = json.dumps(conf, indent=2, ensure_ascii=False, sort_keys=True) + "\n"
     dir.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=f"{dir.name}.tmp.", dir=dir.parent))
@@ -84,7 +84,7 @@ def save(
         save_file(state, new / WEIGHTS_FILE, metadata={"format": "pt"})
         (new / WEIGHTS_FILE).chmod(0o666 & ~_umask())
         (new / CONFIG_FILE).write_text(text, encoding="utf-8")
-        (new / CARD_FILE).write_text(card.render(conf["espnet_peft"]), encoding="utf-8")
+        (new / CARD_FILE).write_text(card.render(ours), encoding="utf-8")
         _swap(new, dir)
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
@@ -163,7 +163,8 @@ def read_config(dir: str | os.PathLike[str]) -> dict[str, Any]:
         conf = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path}: no JSON: {error}; fetch or train the adapter again") from error
-    ours = conf.get("espnet_peft") if isinstance(conf, dict) else None
+    mapping = conf.get("auto_mapping") if isinstance(conf, dict) else None
+    ours = mapping.get("espnet_peft") if isinstance(mapping, dict) else None
     wanted = ("format", "method", "options", "base_fingerprint")
     if not isinstance(ours, dict) or any(key not in ours for key in wanted):
         raise ValueError(
