@@ -19,6 +19,7 @@ VOICES = {
     "dev": {"m8": (48, 160), "antonio": (52, 153), "f5": (44, 166)},
     "test": {"pablo": (47, 156), "quincy": (54, 167), "f3": (45, 151), "belinda": (51, 163)},
 }  # fmt: skip
+MARGINS = (800, 1600)  # 50 and 100 ms
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,13 @@ def make_speakers(language: str, split: str, seed: int) -> list[Speaker]:
 
 
 def record(samples: np.ndarray, speaker: Speaker, rng: np.random.Generator) -> np.ndarray:
-    """Pass clean samples (n,), float32, through the speaker's channel; returns int16 (n,)."""
+    """Pass clean float32 samples (n,) at 16 kHz through the speaker's channel.
+
+    Returns int16, longer by a moment of the channel's noise before and after the speech, which
+    eSpeak cuts off sharply.
+    """
     x = np.convolve(samples, np.asarray(speaker.taps, dtype=np.float32), mode="same")
+    x = np.pad(x, MARGINS)
     x = x * np.float32(speaker.peak / max(float(np.abs(x).max()), 1e-9))
     level = np.float32(speaker.noise * speaker.peak)
     x = x + level * rng.standard_normal(len(x), dtype=np.float32)
