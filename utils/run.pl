@@ -142,6 +142,8 @@ sub report {
         print STDERR "run.pl: job $ids[0] ($failed{$ids[0]}), log is in $first_log\n";
     }
     if (open my $stream, '<', $first_log) {
+        # A log may be large: its last part is enough for the last lines.
+        seek $stream, -8192, 2 if -s $first_log > 8192;
         my @lines = grep { !/^\s*$/ } <$stream>;
         my $from = @lines > 12 ? @lines - 12 : 0;
         print STDERR "  | $_" for @lines[$from .. $#lines];

@@ -10,9 +10,9 @@ fi
 help_message="Usage: $0 [--per-utt] <data_dir> <num_parts>
 Writes <data_dir>/split<n>/<part>, or split<n>utt/<part> with --per-utt, which may part speakers."
 
-utils=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 # shellcheck source=utils/parse_options.sh
-. "$utils/parse_options.sh"
+. "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/parse_options.sh"
+utils=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 
 die() {
   echo "$0: error: $*" >&2

@@ -38,4 +38,4 @@ def rename(
         origin = data.tables.get("utt2uniq", {})
         uniq = {new_id(utt, "utt"): origin.get(utt, utt) for utt in data.tables["utt2spk"]}
         tables["utt2uniq"] = dict(sorted(uniq.items()))
-    return DataDir(data.path, tables, data.extra, data.settings)
+    return DataDir(data.path, tables, data.extra, dict(data.settings))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from espnet_peft.kaldi.layout import FILES, SETTINGS, FileLayout
-from espnet_peft.kaldi.table import read_table, write_bytes, write_table
+from espnet_peft.kaldi.table import read_table, table_bytes
 
 Tables = dict[str, dict[str, str]]
 
@@ -61,20 +62,28 @@ def read_settings(directory: Path) -> dict[str, bytes]:
 def write_data_dir(data: DataDir, path: str | os.PathLike) -> None:
     """Write all tables to `path`, with a new `spk2utt`; known files it no longer has go away.
 
-    `utt2spk` is removed first and written last, so that an interrupted call leaves a directory
-    that no reader takes for a whole one.
+    Everything is written under temporary names before the first old file is replaced, so that a
+    full disk leaves the directory as it was. `utt2spk` is replaced last.
     """
     directory = Path(path)
     directory.mkdir(parents=True, exist_ok=True)
-    tables = dict(data.tables)
-    tables["spk2utt"] = invert(tables["utt2spk"])
-    for name in (*FILES, *SETTINGS):
-        if name == "utt2spk" or (name not in tables and name not in data.settings):
-            (directory / name).unlink(missing_ok=True)
-    for name, content in data.settings.items():
-        write_bytes(directory / name, content)
+    tables = data.tables | {"spk2utt": invert(data.tables["utt2spk"])}
+    contents = dict(data.settings)
     for name in sorted(tables, key=lambda name: name == "utt2spk"):
-        write_table(directory / name, tables[name])
+        contents[name] = table_bytes(directory / name, tables[name])
+    try:
+        for name, content in contents.items():
+            (directory / f"{name}.tmp").write_bytes(content)
+    except BaseException:
+        for name in contents:
+            with contextlib.suppress(OSError):
+                (directory / f"{name}.tmp").unlink(missing_ok=True)
+        raise
+    for name in (*FILES, *SETTINGS):
+        if name not in contents:
+            (directory / name).unlink(missing_ok=True)
+    for name in contents:
+        os.replace(directory / f"{name}.tmp", directory / name)
 
 
 def refuse_same(sources: Iterable[str | os.PathLike], dest: str | os.PathLike) -> None:
@@ -111,4 +120,4 @@ def select_utterances(data: DataDir, keep: Collection[str]) -> DataDir:
         tables[name] = {key: value for key, value in table.items() if key in ids}
     tables["utt2spk"] = utt2spk
     tables["spk2utt"] = invert(utt2spk)
-    return DataDir(data.path, tables, data.extra, data.settings)
+    return DataDir(data.path, tables, data.extra, dict(data.settings))

@@ -17,7 +17,7 @@ _WANTED = {
 
 @dataclass
 class Table:
-    """What one file holds: usable rows, the line of each id, and every fault found."""
+    """What one file holds: usable rows, the line of each id (usable or not), all faults found."""
 
     path: str
     values: dict[str, str] = field(default_factory=dict)
@@ -46,6 +46,11 @@ def write_table(path: str | os.PathLike, mapping: Mapping[str, object]) -> None:
 
     Raises ValueError for an id with white space or a value with a line break.
     """
+    write_bytes(path, table_bytes(path, mapping))
+
+
+def table_bytes(path: str | os.PathLike, mapping: Mapping[str, object]) -> bytes:
+    """A table's content in byte order; `path` is for the message of a ValueError."""
     rows = []
     # Code points and UTF-8 bytes sort alike, so this is the order of LC_ALL=C.
     for key in sorted(mapping):
@@ -55,7 +60,7 @@ def write_table(path: str | os.PathLike, mapping: Mapping[str, object]) -> None:
         if "\n" in value or "\r" in value:
             raise ValueError(f"{path}: the value of {key!r} has a line break, expected one line")
         rows.append(f"{key} {value}\n" if value else f"{key}\n")
-    write_bytes(path, "".join(rows).encode("utf-8"))
+    return "".join(rows).encode("utf-8")
 
 
 def write_bytes(path: str | os.PathLike, content: bytes) -> None:
@@ -65,7 +70,7 @@ def write_bytes(path: str | os.PathLike, content: bytes) -> None:
         with open(temporary, "wb") as stream:
             stream.write(content)
         os.replace(temporary, path)
-    except OSError:
+    except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
         raise
@@ -110,8 +115,11 @@ def _scan_rows(table: Table, rows: list[bytes], columns: str) -> None:
             returns.append(number)
             raw = raw.replace(b"\r", b"")
         key, value, fault = _parse(raw, columns)
-        if not fault and key in table.values:
+        if key in table.lines:
             fault = f"id {key!r} again (first on line {table.lines[key]}), expected it once"
+        if key:
+            # Also without a usable value, so that the id is not reported as missing on top.
+            table.lines.setdefault(key, number)
         if fault:
             table.faults.append(f"{table.path}:{number}: {fault}")
             continue
@@ -119,7 +127,6 @@ def _scan_rows(table: Table, rows: list[bytes], columns: str) -> None:
             unsorted.append((number, key, previous))
         previous = key
         table.values[key] = value
-        table.lines[key] = number
     if unsorted:
         number, key, before = unsorted[0]
         table.faults.append(
@@ -138,11 +145,13 @@ def _others(count: int) -> str:
 
 
 def _parse(raw: bytes, columns: str) -> tuple[str, str, str]:
-    """Return (id, value, fault); the fault is "" for a usable row."""
+    """Return (id, value, fault): no fault for a usable row, no id where it cannot be told."""
     try:
         line = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        return "", "", f"byte {error.start + 1} is not UTF-8, expected UTF-8; convert with iconv"
+        key = raw[: error.start].decode("utf-8").partition(" ")
+        fault = f"byte {error.start + 1} is not UTF-8, expected UTF-8; convert with iconv"
+        return key[0] if key[1] else "", "", fault
     # Only space and tab part fields: str.split() would also cut at a no-break space in a text.
     line = line.replace("\t", " ") if columns != "rest" else line
     if not line.strip(" \t"):
@@ -158,7 +167,7 @@ def _parse(raw: bytes, columns: str) -> tuple[str, str, str]:
     fields = value.split()
     if not fields or (columns == "one" and len(fields) != 1):
         count = f"{len(fields) + 1} field{'s' if fields else ''}"
-        return "", "", f"{count}, expected {_WANTED[columns]}"
+        return key, "", f"{count}, expected {_WANTED[columns]}"
     return key, " ".join(fields), ""
 
 
