@@ -33,7 +33,7 @@ _options_read_config() {
   local _file=$1 _line _number=0
   local _plain='^([a-z][a-zA-Z0-9_]*)=([^][:space:]"'\''$`\#]*)$'
   local _single="^([a-z][a-zA-Z0-9_]*)='([^']*)'$" _double='^([a-z][a-zA-Z0-9_]*)="([^"$`\]*)"$'
-  [[ -f $_file && -r $_file ]] || _options_die "--config $_file: cannot read it, expected a file"
+  [[ -r $_file && ! -d $_file ]] || _options_die "--config $_file: cannot read it, expected a file"
   while IFS= read -r _line || [[ -n $_line ]]; do
     _number=$((_number + 1))
     _line=${_line#"${_line%%[![:space:]]*}"}

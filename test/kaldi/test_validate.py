@@ -70,6 +70,15 @@ def test_empty_audio_file(data_dir, tmp_path):
     assert found.startswith(f"{data_dir}/wav.scp:3: s2-a: ") and "has no bytes" in found
 
 
+@pytest.mark.parametrize("name", ["text", "wav.scp", "utt2spk", "spk2utt", "utt2lang"])
+def test_an_empty_file_is_one_fault(data_dir, name):
+    (data_dir / name).write_bytes(b"\n")
+    found = validate_data_dir(data_dir)
+    assert found[0].startswith(f"{data_dir}/{name}: empty file")
+    # Without utt2spk no speaker of spk2utt is known.
+    assert len(found) == (3 if name == "utt2spk" else 1)
+
+
 def test_pipes_are_allowed_where_asked(data_dir):
     (data_dir / "wav.scp").write_text("".join(f"{u} cat x |\n" for u in ("s1-a", "s1-b", "s2-a")))
     assert len(validate_data_dir(data_dir)) == 3
