@@ -16,8 +16,17 @@ from espnet_peft.adapters.registry import Key, Method
 from espnet_peft.adapters.targets import resolve
 from espnet_peft.adapters.wrap import AdapterLayer, replace, slot_name, wrappers
 
+START = ":start"
+"""What a slot's name ends in that takes out again what an adapter started with."""
 
-def method_of_peft(name: str, options: type, config: Callable[..., Any]) -> Method:
+
+def method_of_peft(
+    name: str,
+    options: type,
+    config: Callable[..., Any],
+    add: Callable[..., int] | None = None,
+    export: Callable[..., tuple[Any, dict[Key, torch.Tensor]]] | None = None,
+) -> Method:
     """Return the method whose peft configuration is `config(options, target_modules=...)`."""
 
     def check(model: nn.Module, options: Any) -> list[str]:
@@ -25,16 +34,17 @@ def method_of_peft(name: str, options: type, config: Callable[..., Any]) -> Meth
         config(options, target_modules=targets)
         return targets
 
-    def add(model: nn.Module, options: Any, adapter: str, targets: list[str]) -> int:
-        return add_peft(model, config(options), adapter, targets)
+    def add_plain(model: nn.Module, options: Any, adapter: str, targets: list[str]) -> int:
+        return add_peft(model, config(options), slot_name(adapter), targets)
 
     return Method(
         name=name,
         options=options,
         check=check,
-        add=add,
-        tensors=lambda model, options, adapter: peft_tensors(model, options, adapter),
-        parameters=lambda model, options, adapter: peft_parameters(model, options, adapter),
+        add=add or add_plain,
+        export=export,
+        tensors=peft_tensors,
+        parameters=peft_parameters,
         activate=activate_peft,
         remove=remove_peft,
         fold=fold_peft,
@@ -42,18 +52,18 @@ def method_of_peft(name: str, options: type, config: Callable[..., Any]) -> Meth
     )
 
 
-def add_peft(model: nn.Module, config: Any, name: str, targets: list[str]) -> int:
-    """Inject peft layers at `targets` and return at how many."""
+def add_peft(model: nn.Module, config: Any, slot: str, targets: list[str]) -> int:
+    """Inject peft's adapter `slot` at `targets` and return at how many."""
     paths = [_peft_path(model, target) for target in targets]
     # A pattern, since peft shortens a long list to suffixes, which may match other modules.
     config.target_modules = "|".join(re.escape(path) for path in paths)
     flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
-    inject_adapter_in_model(config, model, slot_name(name))
+    inject_adapter_in_model(config, model, slot)
     # peft keeps its configuration on the model, where the next injection would read it.
     del model.peft_config
     for parameter, flag in flags.items():
         parameter.requires_grad_(flag)
-    return sum(1 for _, layer in peft_layers(model, name, targets))
+    return sum(1 for _ in peft_layers(model, slot, targets))
 
 
 def _peft_path(model: nn.Module, target: str) -> str:
@@ -64,10 +74,9 @@ def _peft_path(model: nn.Module, target: str) -> str:
 
 
 def peft_layers(
-    model: nn.Module, name: str, targets: list[str]
+    model: nn.Module, slot: str, targets: list[str]
 ) -> Iterator[tuple[str, BaseTunerLayer]]:
-    """Yield (target, peft layer) wherever adapter `name` has weights."""
-    slot = slot_name(name)
+    """Yield (target, peft layer) wherever peft's adapter `slot` has weights."""
     for target in targets:
         for _, module in wrappers(model, target):
             if isinstance(module, BaseTunerLayer) and any(_own(module, slot)):
@@ -95,7 +104,7 @@ def peft_tensors(model: nn.Module, options: Any, name: str) -> dict[Key, torch.T
     slot = slot_name(name)
     return {
         (target, key): parameter.data
-        for target, layer in peft_layers(model, name, _targets(model, options))
+        for target, layer in peft_layers(model, slot, _targets(model, options))
         for key, parameter in _own(layer, slot)
     }
 
@@ -103,7 +112,7 @@ def peft_tensors(model: nn.Module, options: Any, name: str) -> dict[Key, torch.T
 def peft_parameters(model: nn.Module, options: Any, name: str) -> list[nn.Parameter]:
     """Return the adapter's parameters."""
     slot = slot_name(name)
-    layers = peft_layers(model, name, _targets(model, options))
+    layers = peft_layers(model, slot, _targets(model, options))
     return [parameter for _, layer in layers for _, parameter in _own(layer, slot)]
 
 
@@ -114,16 +123,22 @@ def _targets(model: nn.Module, options: Any) -> list[str]:
 def activate_peft(model: nn.Module, options: Any, name: str, on: bool) -> None:
     """Let the adapter's layers use it alone, or nothing."""
     slot = slot_name(name)
-    for _, layer in peft_layers(model, name, _targets(model, options)):
-        layer.set_adapter([slot] if on else [])
+    for _, layer in peft_layers(model, slot, _targets(model, options)):
+        layer.set_adapter(_slots(layer, slot) if on else [])
+
+
+def _slots(layer: BaseTunerLayer, slot: str) -> list[str]:
+    """Return the slots in `layer` that make up one adapter."""
+    return [one for one in (slot, slot + START) if any(_own(layer, one))]
 
 
 def remove_peft(model: nn.Module, options: Any, name: str) -> None:
     """Delete the adapter's weights; a layer that holds no other becomes the wrapped one again."""
     slot, targets = slot_name(name), _targets(model, options)
-    for _, layer in list(peft_layers(model, name, targets)):
+    for _, layer in list(peft_layers(model, slot, targets)):
         layer.set_adapter([])
-        layer.delete_adapter(slot)
+        for one in _slots(layer, slot):
+            layer.delete_adapter(one)
     for target in targets:
         for path, module in reversed(wrappers(model, target)):
             if isinstance(module, BaseTunerLayer) and not _any_adapter(module):
@@ -145,12 +160,12 @@ def fold_peft(model: nn.Module, options: Any, name: str) -> Callable[[], None]:
             for key, tensor in tensors.items():
                 getattr(base, key).data = tensor
 
-    for _, layer in peft_layers(model, name, _targets(model, options)):
+    for _, layer in peft_layers(model, slot, _targets(model, options)):
         base = layer.get_base_layer()
         kept.append((layer, base, {key: p.data for key, p in base.named_parameters(recurse=False)}))
         try:
             # safe_merge writes to a copy, so that the tensors kept above stay as they are.
-            layer.merge(safe_merge=True, adapter_names=[slot])
+            layer.merge(safe_merge=True, adapter_names=_slots(layer, slot))
         except Exception:
             undo()
             raise

@@ -32,6 +32,7 @@ class Method:
     fold(model, options, name) -> undo(): put the active adapter into the base; None if impossible
     hf_names: whether the keys on disk carry the names of the Hugging Face twin
     to_hf(options, targets under HF names) -> peft's own configuration, where peft can load the file
+    export(model, options, name) -> (options, tensors) to save, where they differ from the live ones
     """
 
     name: str
@@ -45,6 +46,7 @@ class Method:
     fold: Callable[..., Callable[[], None]] | None = None
     hf_names: bool = True
     to_hf: Callable[..., dict[str, Any]] | None = None
+    export: Callable[..., tuple[Any, dict[Key, torch.Tensor]]] | None = None
 
 
 @dataclass(frozen=True)

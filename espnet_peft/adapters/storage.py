@@ -27,10 +27,9 @@ from espnet_peft.adapters.active import (
     require,
     set_adapter,
     state_of,
-    tensors,
 )
 from espnet_peft.adapters.inject import check_name, inject
-from espnet_peft.adapters.registry import AdapterConfig, Key, make_config
+from espnet_peft.adapters.registry import AdapterConfig, Key, Part, make_config
 
 PREFIX = "base_model.model."
 CONFIG_FILE, WEIGHTS_FILE, CARD_FILE = (
@@ -60,12 +59,8 @@ def save(
     """
     dir = Path(dir)
     _check_overwritable(dir)
-    config = require(model, name).config
-    keys = file_keys(model, name, config)
-    state = {
-        file_key: tensor.detach().to("cpu").contiguous().clone()
-        for file_key, tensor in keys.items()
-    }
+    config, found = exported(model, name)
+    state = {key: tensor.detach().to("cpu").contiguous().clone() for key, tensor in found.items()}
     ours = {
         "format": FORMAT,
         "method": config.method,
@@ -125,18 +120,37 @@ def _swap(new: Path, dir: Path) -> None:
     shutil.rmtree(old)
 
 
-def file_keys(
-    model: nn.Module, name: str, config: AdapterConfig
-) -> dict[str, torch.Tensor]:
+def exported(model: nn.Module, name: str) -> tuple[AdapterConfig, dict[str, torch.Tensor]]:
+    """Return configuration and tensors, by their keys in a file, as they are saved."""
+    parts, found = [], {}
+    for part in require(model, name).config.parts:
+        if part.method.export is None:
+            parts.append(part)
+            found |= file_keys(model, part, part.method.tensors(model, part.options, name))
+        else:
+            options, tensors = part.method.export(model, part.options, name)
+            parts.append(Part(part.method, options))
+            found |= file_keys(model, part, tensors)
+    return AdapterConfig(tuple(parts)), found
+
+
+def live(model: nn.Module, name: str) -> dict[str, torch.Tensor]:
     """Return the adapter's live tensors by their keys in a file."""
-    twin: dict[Key, bool] = {}
-    for part in config.parts:
-        for key in part.method.tensors(model, part.options, name):
-            twin[key] = part.method.hf_names
     found = {}
-    for (base, own), tensor in tensors(model, name).items():
-        base_name = model.hf_name(base) if twin[(base, own)] else base
-        found[PREFIX + base_name + (f".{own}" if own else "")] = tensor
+    for part in require(model, name).config.parts:
+        found |= file_keys(model, part, part.method.tensors(model, part.options, name))
+    return found
+
+
+def file_keys(
+    model: nn.Module, part: Part, tensors: dict[Key, torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Return tensors of one method under their names in a file."""
+    found = {}
+    for (base, own), tensor in tensors.items():
+        # A bare parameter is the base's own whatever the method: it has one name in all files.
+        named = model.hf_name(base) if part.method.hf_names or not own else base
+        found[PREFIX + named + (f".{own}" if own else "")] = tensor
     return found
 
 
@@ -230,7 +244,7 @@ def load(
     before = state_of(model).active
     inject(model, config, name, trainable=trainable)
     try:
-        copy_strictly(file_keys(model, name, config), state, str(dir / WEIGHTS_FILE))
+        copy_strictly(live(model, name), state, str(dir / WEIGHTS_FILE))
     except Exception:
         delete(model, name)
         set_adapter(model, before)

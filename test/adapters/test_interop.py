@@ -12,6 +12,8 @@ CASES = [
     ("lora", {"r": 4}),
     ("lora", {"r": 4, "use_rslora": True, "target": "qkvo", "side": "decoder"}),
     ("lora", {"r": 4, "use_dora": True, "target": "qv", "layers": "0-1"}),
+    ("lora", {"r": 4, "init_lora_weights": "pissa"}),
+    ("lora", {"r": 4, "init_lora_weights": "olora", "use_rslora": True}),
     ("lora", {"r": 4, "target": [r"encoder\..*\.query", r"decoder\.blocks\.1\.mlp\.2"]}),
 ]
 
