@@ -8,6 +8,8 @@ All options of ESPnet's training commands hold too: `--help` lists them.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import logging
 import warnings
 
@@ -24,12 +26,9 @@ def get_parser():
 
 
 def load_task():
-    """The task, imported without ESPnet's remarks about packages that it could use."""
-    logging.disable(logging.WARNING)
-    try:
+    """The task, imported without ESPnet's remark (on stdout) that it could use Flash Attention."""
+    with contextlib.redirect_stdout(io.StringIO()):
         from espnet_peft.train.task import PEFTTask
-    finally:
-        logging.disable(logging.NOTSET)
     return PEFTTask
 
 

@@ -90,6 +90,24 @@ def adapt(toy, base):
     return run
 
 
+@pytest.fixture(scope="session")
+def make_data():
+    """`write_data`, for tests."""
+    return write_data
+
+
+@pytest.fixture(scope="session")
+def full(toy, base):
+    """Fine-tune all of the toy base: `full(out_dir)`."""
+
+    def run(out_dir, *more, steps=4, epochs=1):
+        options = common(toy, out_dir, steps, epochs)
+        train("--base_model", base, "--method", "full", *options, *more)
+        return out_dir
+
+    return run
+
+
 def common(toy, out_dir, steps, epochs):
     """Options of each toy training."""
     return [
