@@ -34,7 +34,10 @@ my %running;    # process id => { id, log, started }
 my %failed;     # job id => why
 my $signal = '';
 my $waiting = 0;
-for my $name (qw(INT TERM HUP)) {
+# Under nohup a closed terminal ends nothing. INT is caught even so, since shells let it be ignored
+# by what they start with &, which then would outlive Ctrl-C.
+my @caught = ('INT', 'TERM', ($SIG{HUP} // '') eq 'IGNORE' ? () : 'HUP');
+for my $name (@caught) {
     # Perl goes on with waitpid after a signal handler: only dying gets out of it.
     $SIG{$name} = sub { $signal = $name; die "stop\n" if $waiting };
 }
@@ -76,7 +79,7 @@ sub start {
     my $pid = fork;
     return refuse($id, "fork: $!") if !defined $pid;
     if ($pid == 0) {
-        $SIG{$_} = 'DEFAULT' for qw(INT TERM HUP);
+        $SIG{$_} = 'DEFAULT' for @caught;
         # A process group of its own, so that everything the job starts can be ended with it.
         setpgid(0, 0);
         open STDIN, '<', '/dev/null';
@@ -117,7 +120,7 @@ sub reap {
 }
 
 sub stop_all {
-    $SIG{$_} = 'IGNORE' for qw(INT TERM HUP);
+    $SIG{$_} = 'IGNORE' for @caught;
     for my $name (qw(TERM KILL)) {
         kill $name, map { -$_ } keys %running;
         for (1 .. 30) {

@@ -61,6 +61,27 @@ setup() {
   done
 }
 
+@test "nohup is respected" {
+  nohup "$utils/run.pl" x.log bash -c 'echo $$ >pid; sleep 0.3; touch ended' 3>&- &
+  runner=$!
+  for _ in $(seq 100); do [ -s pid ] && break; sleep 0.02; done
+  kill -s HUP "$runner"
+  kill -s HUP "$(cat pid)"
+  wait "$runner"
+  [ -e ended ]
+}
+
+@test "a launcher under a launcher ends its jobs too" {
+  printf 'sleep 60 &\necho $! >pid\nwait\n' >job.sh
+  "$utils/run.pl" x.log "$utils/run.pl" y.log bash job.sh 3>&- &
+  runner=$!
+  for _ in $(seq 200); do [ -s pid ] && break; sleep 0.02; done
+  kill -s TERM "$runner"
+  wait "$runner" || true
+  run kill -0 "$(cat pid)"
+  [ "$status" -ne 0 ]
+}
+
 @test "bad command lines exit with 1" {
   for arguments in "" "x.log" "--foo 1 x.log true" "JOB=0:2 x.JOB true" "JOB=3:1 x.JOB true" \
     "JOB=1:2 x.log true" "--num-threads x x.log true" "--mem"; do
