@@ -50,6 +50,7 @@ def test_foreign_and_broken_directories_are_refused(base_dir, tmp_path):
 
     weights.write_bytes(good[:1000])
     refuses("model.safetensors: not a safetensors file", base_dir)
+    weights.write_bytes(good)
     state = load_file(weights)
     state["encoder.conv1.bias"][3] += 1e-4
     save_file(state, weights)
