@@ -109,7 +109,7 @@ sub reap {
     return 0 if $pid <= 0 || !$running{$pid};
     my $ended = delete $running{$pid};
     my ($status, $by_signal) = ($result >> 8, $result & 127);
-    my $code = $by_signal ? "signal $by_signal" : $status;
+    my $code = $by_signal ? "$status; signal $by_signal" : $status;
     $failed{$ended->{id}} = $by_signal ? "killed by signal $by_signal" : "exit status $status"
         if $status || $by_signal;
     if (open my $stream, '>>', $ended->{log}) {

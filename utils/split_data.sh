@@ -35,8 +35,14 @@ if $per_utt; then
   by_speaker=()
 fi
 
+# Two calls at once must not write into the same place: the second one waits and finds it done.
+if command -v flock >/dev/null; then
+  exec 9>"$data/.split.lock"
+  flock 9
+fi
+
 # A split that is newer than all of its sources is used again.
-if [[ -f $split/.done && -z $(find "$data" -maxdepth 1 -type f -newer "$split/.done") ]]; then
+if [[ -f $split/.done && -z $(find "$data" -maxdepth 1 -type f ! -name ".*" -newer "$split/.done") ]]; then
   exit 0
 fi
 rm -rf "$split.tmp" "$split"

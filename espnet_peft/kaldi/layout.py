@@ -34,11 +34,14 @@ FILES: dict[str, FileLayout] = {
     "utt2num_samples": FileLayout("utt", "one", "int"),
     "utt2dur": FileLayout("utt", "one", "float"),
     "utt2uniq": FileLayout("utt", "one", "word"),
+    "utt2warp": FileLayout("utt", "one", "float"),
+    "utt2category": FileLayout("utt", "one", "word"),
     "utt2adapter": FileLayout("utt", "one", "word"),
     "utt2langprob": FileLayout("utt", "many", "ids"),
     "reco2dur": FileLayout("rec", "one", "float"),
     "reco2file_and_channel": FileLayout("rec", "many", "ids"),
     "spk2gender": FileLayout("spk", "one", "word"),
+    "spk2warp": FileLayout("spk", "one", "float"),
     "cmvn.scp": FileLayout("spk", "rest", "feats"),
 }
 

@@ -99,7 +99,7 @@ def _number(text: str) -> float:
 
 
 def _number_fault(value: str, kind: str) -> str:
-    wanted = "a whole number above 0" if kind == "int" else "seconds above 0"
+    wanted = "a whole number above 0" if kind == "int" else "a number above 0"
     if not _number(value) > 0 or (kind == "int" and not value.isdigit()):
         return f"{value!r}, expected {wanted}"
     return ""

@@ -94,6 +94,9 @@ setup() {
   sed -i 's/word/changed/' a/text
   "$utils/split_data.sh" a 2
   grep -q changed a/split2/1/text
+  before=$(stat -c %Y.%i a/split2/.done)
+  "$utils/split_data.sh" a 2
+  [ "$(stat -c %Y.%i a/split2/.done)" = "$before" ]
   run "$utils/split_data.sh" a 3
   [ "$status" -eq 1 ]
   [ ! -e a/split3 ]
