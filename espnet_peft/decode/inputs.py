@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,8 @@ from espnet_peft.kaldi import read_table
 
 RATE = 16000
 LONGEST_SECONDS = 30
+# What kaldiio raises on damaged archives, besides OSError.
+UNREADABLE = (OSError, ValueError, EOFError, AssertionError, struct.error)
 
 
 @dataclass
@@ -162,8 +165,9 @@ def read_speech(spec: str, raw: bool, n_mels: int, utt_id: str) -> np.ndarray:
     """
     try:
         speech = read_samples(spec) if raw else read_features(spec)
-    except (ValueError, OSError, EOFError) as error:
-        raise ValueError(f"{utt_id}: cannot read {spec}: {error}; run stage 2 again") from None
+    except UNREADABLE as error:
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise ValueError(f"{utt_id}: cannot read {spec}: {reason}; run stage 2 again") from None
     if not raw and (speech.ndim != 2 or speech.shape[1] != n_mels):
         raise ValueError(
             f"{utt_id}: {spec}: found features of shape {speech.shape}, expected (T, {n_mels});"

@@ -47,7 +47,11 @@ def run_job(
     routes = choose_routes(adapters, utt2adapter)
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"--device {device}: found no usable GPU; use --device cpu")
-    recogniser = Recogniser.load(base_model, adapters, options, device, getattr(torch, dtype))
+    # In a narrow dtype, merged weights would lose an adapter's small changes.
+    merge = dtype == "float32"
+    recogniser = Recogniser.load(
+        base_model, adapters, options, device, getattr(torch, dtype), merge
+    )
     data = read_decode_set(
         data_dir,
         language=language,
