@@ -69,7 +69,10 @@ for n in nj inference_nj max_jobs num_threads; do
 done
 [ "${route}" = oracle ] || die "--route ${route}: this version has the strategy oracle"
 
-[ -n "${base_tag}" ] || base_tag=$(basename "${base_model}" .pt)
+if [ -z "${base_tag}" ]; then
+    # A base directory is <tag>/base_model where a recipe made it.
+    base_tag=$(basename "${base_model%/base_model}" .pt)
+fi
 token_langs=${token_langs:-${base_langs} ${lang}}
 feats=${dumpdir}/${feats_type}
 base_dir=${expdir}/${base_tag}
@@ -99,16 +102,20 @@ fi
 if runs 2; then
     log "stage 2: features"
     for x in "${sets[@]}" ${test_sets}; do
-        scripts/features.sh --cmd "${train_cmd}" --nj "${nj}" --feats_type "${feats_type}" --n_mels "${n_mels}" \
-            --expected_rate "${expected_rate}" --allow_pipes "${allow_pipes}" "${datadir}/$x" "${feats}/$x"
-    done
+        printf 'scripts/features.sh --cmd %q --nj %q --feats_type %q --n_mels %q --expected_rate %q --allow_pipes %q %q %q\n' \
+            "${train_cmd}" "${nj}" "${feats_type}" "${n_mels}" "${expected_rate}" "${allow_pipes}" \
+            "${datadir}/$x" "${feats}/$x"
+    done | scripts/jobs.sh --max_jobs "${max_jobs}" "${feats}/log/features"
 fi
 
 if runs 3; then
     log "stage 3: base model ${base_tag}"
     if [ "${base_model}" = pretrain ]; then
-        scripts/pretrain.sh --cmd "${cuda_cmd}" --config "${pretrain_config}" --seed "${seed}" --ngpu "${ngpu}" \
+        token_text=${feats}/${pretrain_set}/text
+        for l in ${lang}; do token_text+=" ${feats}/${train_set}_$l/text"; done
+        scripts/pretrain.sh --cmd "${cuda_cmd}" --train_config "${pretrain_config}" --seed "${seed}" --ngpu "${ngpu}" \
             --token_type "${token_type}" --n_tokens "${n_tokens}" --token_langs "${token_langs}" \
+            --token_text "${token_text}" \
             "${feats}/${pretrain_set}" "${feats}/${pretrain_valid}" "${base_dir}"
     else
         scripts/base.sh --base_recipe "${base_recipe}" --pad_to "${pad_to}" "${base_model}" "${base}"
@@ -119,7 +126,7 @@ if runs 4; then
     log "stage 4: train"
     for config in ${adapter_configs}; do
         for l in ${lang}; do
-            printf 'scripts/train.sh --config %q --seed %q --ngpu %q --train_args %q %q %q %q %q %q\n' \
+            printf 'scripts/train.sh --train_config %q --seed %q --ngpu %q --train_args %q %q %q %q %q %q\n' \
                 "${config}" "${seed}" "${ngpu}" "${train_args}" "$l" "${feats}/${train_set}_$l" \
                 "${feats}/${valid_set}_$l" "${base}" "${base_dir}/${l}_$(basename "${config}" .yaml)"
         done
@@ -142,7 +149,7 @@ if runs 6; then
             if [ "${system}" != base ]; then
                 for l in ${lang}; do adapters+=" $l=${base_dir}/${l}_${system}/adapter"; done
             fi
-            printf 'scripts/decode.sh --cmd %q --nj %q --config %q --ngpu %q --adapters %q --utt2adapter %q %q %q %q\n' \
+            printf 'scripts/decode.sh --cmd %q --nj %q --decode_config %q --ngpu %q --adapters %q --utt2adapter %q %q %q %q\n' \
                 "${decode_cmd}" "${inference_nj}" "${decode_config}" "${ngpu}" "${adapters# }" \
                 "${base_dir}/route_${route}/$x/utt2adapter" "${base}" "${feats}/$x" \
                 "${base_dir}/${system}/${decode_tag}/$x"

@@ -3,7 +3,7 @@
 set -euo pipefail
 cmd=run.pl                 # launcher
 nj=1                       # parallel jobs
-config=conf/decode.yaml    # search options
+decode_config=conf/decode.yaml    # search options
 ngpu=0                     # > 0: decode on a GPU
 adapters=                  # "<name>=<adapter dir> ..."; empty: the base alone
 utt2adapter=               # the router's choice
@@ -31,7 +31,7 @@ if [ -n "${adapters}" ]; then
     done
 fi
 [ "${ngpu}" -eq 0 ] || opts+=(--device cuda)
-want=$(settings "adapters=${adapters}" "@${config}" "@${base}/config.json" "@${base}/model.safetensors" "${inputs[@]}")
+want=$(settings "adapters=${adapters}" "@${decode_config}" "@${base}/config.json" "@${base}/model.safetensors" "${inputs[@]}")
 if finished "${out}" "${want}"; then
     log "${out} is up to date"
     exit 0
@@ -48,7 +48,7 @@ gpu=0
 [ "${ngpu}" -eq 0 ] || gpu=1
 # shellcheck disable=SC2086  # cmd is a launcher with its options
 ${cmd} --gpu "${gpu}" JOB=1:"${nj}" "${out}/logdir/decode.JOB.log" \
-    python3 -m espnet_peft.bin.decode --config "${config}" --base_model "${base}" --data_dir "${data}" \
+    python3 -m espnet_peft.bin.decode --config "${decode_config}" --base_model "${base}" --data_dir "${data}" \
     --key_file "${out}/logdir/keys.JOB" "${opts[@]}" --out_dir "${out}/logdir/output.JOB"
 
 for name in text token token_int score; do

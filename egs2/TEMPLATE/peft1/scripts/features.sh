@@ -2,7 +2,7 @@
 # Stage 2: log-mel features (or 16 kHz audio) of one data directory.
 set -euo pipefail
 cmd=run.pl                 # launcher
-nj=2                       # parallel jobs
+nj=2                       # parallel jobs at most; each gets 1000 utterances at least
 feats_type=fbank           # fbank or raw
 n_mels=80                  # mel bands
 expected_rate=             # sample rate that the audio must have (Hz)
@@ -26,7 +26,8 @@ rm -rf "${out}"
 mkdir -p "${out}/split"
 
 n=$(wc -l < "${data}/utt2spk")
-[ "${nj}" -le "${n}" ] || nj=${n}
+most=$(((n + 999) / 1000))
+[ "${nj}" -le "${most}" ] || nj=${most}
 keys=()
 for i in $(seq "${nj}"); do keys+=("${out}/split/keys.$i"); done
 utils/split_scp.pl "${data}/utt2spk" "${keys[@]}"

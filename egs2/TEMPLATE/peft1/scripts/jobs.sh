@@ -15,3 +15,7 @@ n=$(wc -l < "$1.commands")
 log "$n job(s), ${max_jobs} side by side; logs: $1.*.log"
 # shellcheck disable=SC2086  # cmd is a launcher with its options
 ${cmd} --max-jobs-run "${max_jobs}" JOB=1:"$n" "$1.JOB.log" bash -c "sed -n JOBp '$1.commands' | bash -euo pipefail"
+for i in $(seq "$n"); do
+    # What the job said last; the launcher's own lines begin with #.
+    grep -v '^#' "$1.$i.log" | grep . | tail -n 1 >&2
+done

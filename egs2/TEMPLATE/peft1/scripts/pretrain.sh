@@ -2,7 +2,7 @@
 # Stage 3 without a pretrained recogniser: tokenizer and model from scratch.
 set -euo pipefail
 cmd=run.pl                 # launcher
-config=conf/pretrain.yaml  # training configuration
+train_config=conf/pretrain.yaml    # training configuration
 token_type=char            # char, unigram or bpe
 n_tokens=256               # vocabulary size for unigram and bpe
 token_langs=               # languages that get a tag
@@ -21,19 +21,24 @@ out=$3
 
 need 2 "${train}/text" "${valid}/text"
 mapfile -t inputs < <(data_files "${train}"; data_files "${valid}")
+texts=()
+for f in ${token_text:-"${train}/text"}; do
+    need 2 "$f"
+    texts+=("@$f")
+done
 want=$(settings "token_type=${token_type}" "n_tokens=${n_tokens}" "token_langs=${token_langs}" "seed=${seed}" \
-    "@${config}" "${inputs[@]}")
+    "@${train_config}" "${texts[@]}" "${inputs[@]}")
 if finished "${out}/base_model" "${want}"; then
     log "${out}/base_model is up to date"
     exit 0
 fi
 keep_or_clear "${out}/pretrain" "${want}"
 rm -rf "${out}/base_model" "${out}/tokenizer"
-python3 -m espnet_peft.bin.train_tokenizer --text ${token_text:-"${train}/text"} --languages "${token_langs}" \
-    --model_type "${token_type}" --vocab_size "${n_tokens}" --out "${out}/tokenizer"
+python3 -m espnet_peft.bin.train_tokenizer --text "${texts[@]#@}" --languages "${token_langs}" \
+    --model_type "${token_type}" --vocab_size "${n_tokens}" --byte_fallback true --out "${out}/tokenizer"
 # shellcheck disable=SC2086  # cmd is a launcher with its options
 ${cmd} --gpu "${ngpu}" "${out}/log/pretrain.log" \
-    python3 -m espnet_peft.bin.train --config "${config}" --tokenizer "${out}/tokenizer" \
+    python3 -m espnet_peft.bin.train --config "${train_config}" --tokenizer "${out}/tokenizer" \
     --train_dir "${train}" --valid_dir "${valid}" --seed "${seed}" --ngpu "${ngpu}" --output_dir "${out}/pretrain"
 mv "${out}/pretrain/base" "${out}/base_model"
 mark_done "${out}/base_model" "${want}"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Stage 4: one adapter, for one language, with one configuration.
 set -euo pipefail
-config=conf/tuning/lora_r16.yaml    # training configuration
+train_config=conf/tuning/lora_r16.yaml    # training configuration
 seed=1                     # seed
 ngpu=0                     # GPUs
 train_args=                # further options of espnet_peft.bin.train
@@ -19,7 +19,7 @@ out=$5
 need 2 "${train}/text" "${valid}/text"
 need 3 "${base}/config.json" "${base}/model.safetensors"
 mapfile -t inputs < <(data_files "${train}"; data_files "${valid}")
-want=$(settings "seed=${seed}" "train_args=${train_args}" "@${config}" "@${base}/config.json" \
+want=$(settings "seed=${seed}" "train_args=${train_args}" "@${train_config}" "@${base}/config.json" \
     "@${base}/model.safetensors" "${inputs[@]}")
 if finished "${out}" "${want}"; then
     log "${out} is up to date"
@@ -27,7 +27,7 @@ if finished "${out}" "${want}"; then
 fi
 keep_or_clear "${out}" "${want}"
 # shellcheck disable=SC2086  # train_args is a list of words
-python3 -m espnet_peft.bin.train --config "${config}" --base_model "${base}" --language "${lang}" \
+python3 -m espnet_peft.bin.train --config "${train_config}" --base_model "${base}" --language "${lang}" \
     --train_dir "${train}" --valid_dir "${valid}" --seed "${seed}" --ngpu "${ngpu}" \
     --output_dir "${out}" ${train_args}
 mark_done "${out}" "${want}"

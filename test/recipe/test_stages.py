@@ -1,0 +1,80 @@
+"""What the stage driver says to wrong settings and missing inputs; nothing is trained here."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MINI = ROOT / "egs2/mini_lingua/peft1"
+
+
+def run(*options: str, recipe: Path = MINI) -> subprocess.CompletedProcess:
+    """run.sh of a recipe with its outputs in the place that the options name."""
+    return subprocess.run(
+        ["./run.sh", *options], cwd=recipe, capture_output=True, text=True, timeout=120
+    )
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (["--no_such_option", "1"], "no_such_option"),
+        (["--stage", "9"], "--stage 9: there are stages 1 to 8"),
+        (["--stage", "two"], "--stage two: there are stages 1 to 8"),
+        (["--skip_stages", "3 12"], "there are stages 1 to 8"),
+        (["--stage", "5", "--stop_stage", "4"], "is after --stop_stage 4"),
+        (["--lang", ""], "--lang is empty"),
+        (["--base_model", ""], "--base_model is empty"),
+        (["--nj", "0"], "--nj 0: expected a number of 1 or more"),
+        (["--route", "telepathy"], "--route telepathy"),
+        (["--stage"], "stage"),
+        (["surplus"], "unexpected argument 'surplus'"),
+    ],
+)
+def test_wrong_settings_exit_with_one_message(options, message, tmp_path):
+    done = run("--expdir", str(tmp_path / "exp"), "--dumpdir", str(tmp_path / "dump"), *options)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert not (tmp_path / "exp").exists()
+
+
+def test_help_lists_every_option_once():
+    done = run("--help")
+    assert done.returncode == 0
+    text = done.stdout + done.stderr
+    source = (ROOT / "egs2/TEMPLATE/peft1/peft.sh").read_text()
+    block = source.split("# options:")[1].split("# end of options")[0]
+    names = [line.split("=")[0] for line in block.splitlines()[1:] if "=" in line]
+    assert len(names) > 30
+    for name in names:
+        assert text.count(f"--{name} (") == 1, name
+
+
+@pytest.mark.parametrize("stage, maker", [(2, 1), (3, 2), (4, 2), (5, 2), (6, 2), (7, 2), (8, 4)])
+def test_a_stage_without_inputs_names_the_stage_that_makes_them(stage, maker, tmp_path):
+    done = run(
+        *f"--stage {stage} --stop_stage {stage}".split(),
+        *("--datadir", str(tmp_path / "data")),
+        *("--expdir", str(tmp_path / "exp"), "--dumpdir", str(tmp_path / "dump")),
+    )
+    assert done.returncode != 0
+    assert f"stage {maker} makes it (--stage {maker})" in done.stderr + done.stdout
+
+
+def test_setup_makes_a_recipe_that_explains_itself(tmp_path):
+    target = ROOT / "egs2" / f"zz_test_{os.getpid()}" / "peft1"
+    try:
+        made = subprocess.run(
+            [ROOT / "egs2/TEMPLATE/peft1/setup.sh", target], capture_output=True, text=True
+        )
+        assert made.returncode == 0, made.stderr
+        again = subprocess.run(
+            [ROOT / "egs2/TEMPLATE/peft1/setup.sh", target], capture_output=True, text=True
+        )
+        assert again.returncode != 0 and "exists already" in again.stderr
+        done = run("--stop_stage", "1", recipe=target)
+        assert done.returncode != 0 and "local/data.sh: write here" in done.stderr
+    finally:
+        subprocess.run(["rm", "-rf", target.parent])
