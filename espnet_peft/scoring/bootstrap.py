@@ -6,7 +6,7 @@ Utterances are drawn with replacement and the rate is recomputed as errors over 
 
 import numpy as np
 
-_MAX_DRAWS = 1 << 22  # indices held at once
+_MAX_DRAWS = 1 << 22  # numbers held at once
 
 
 def confidence_interval(
@@ -27,13 +27,16 @@ def confidence_interval(
     count = len(errors)
     if samples < 1 or count == 0 or int(np.sum(refs)) == 0:
         return None
-    table = np.stack([np.asarray(errors, np.int64), np.asarray(refs, np.int64)], axis=1)
+    # Utterances with equal counts are alike: draw how often each kind occurs.
+    kinds, often = np.unique(
+        np.stack([np.asarray(errors), np.asarray(refs)], axis=1), axis=0, return_counts=True
+    )
     rng = np.random.default_rng(seed)
     rates: list[np.ndarray] = []
     left = samples
     while left:
-        rows = min(left, max(1, _MAX_DRAWS // count))
-        sums = table[rng.integers(count, size=(rows, count))].sum(axis=1)
+        rows = min(left, max(1, _MAX_DRAWS // len(kinds)))
+        sums = rng.multinomial(count, often / count, size=rows) @ kinds
         sums = sums[sums[:, 1] > 0]  # a draw of empty references alone has no rate
         rates.append(sums[:, 0] / sums[:, 1])
         left -= rows

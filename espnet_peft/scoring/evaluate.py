@@ -1,5 +1,6 @@
 """Score a set of utterances and write its reports."""
 
+import functools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -168,6 +169,7 @@ def write_reports(out_dir: Path, utterances: Sequence[Utterance], scoring: Scori
     write_whole(out_dir / "result.txt", report(speakers))
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def _escape(edit: Edit) -> Edit:
     ref, hyp = (None if t is None else trn.escape_token(t) for t in (edit.ref, edit.hyp))
     return Edit(edit.op, ref, hyp)

@@ -5,6 +5,7 @@ are as wide as a terminal shows them, where sclite counts bytes and its columns 
 Layout: SCTK 2.4, https://github.com/usnistgov/SCTK.
 """
 
+import functools
 import statistics
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,6 +16,7 @@ from espnet_peft.scoring.counts import Counts
 
 _PAGE_WIDTH = 80
 _LINE_WIDTH = 1000
+_CACHE = 1 << 16  # columns remembered: most of them, and nearly all of characters, recur
 _LETTERS = {COR: "", SUB: "S", DEL: "D", INS: "I"}
 _FOOTNOTE = """
 * No Reference words for this/these speaker(s).  Word counts supplied
@@ -153,6 +155,7 @@ def _table(rows: list[list[str]], title: str, speakers: int) -> Iterator[str]:
     yield f"{pad}`{'-' * inner}'"
 
 
+@functools.lru_cache(maxsize=_CACHE)
 def display_width(text: str) -> int:
     """Count terminal columns: none for non-spacing marks and format characters, two for wide.
 
@@ -213,6 +216,7 @@ def _lines(edits: list[Edit], measure: Callable[[str], int]) -> Iterator[str]:
         start = end
 
 
+@functools.lru_cache(maxsize=_CACHE)
 def _column(edit: Edit, measure: Callable[[str], int]) -> tuple[str, str, str]:
     """Return what stands in the three lines for an edit, padded, with the space behind it."""
     ref = edit.ref if edit.ref is not None else "*" * measure(edit.hyp or "")

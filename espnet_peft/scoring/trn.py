@@ -6,6 +6,7 @@ start of a line are comments, and the last parentheses hold the id. They are per
 becomes ``%7B``), one to one, so that no count changes.
 """
 
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import unquote
@@ -15,6 +16,7 @@ _MARKUP = re.compile(r"[{}();*\\]|^@$|%(?=[0-9A-Fa-f]{2})")
 _ID_MARKUP = re.compile(r"[()]|^\s|%(?=[0-9A-Fa-f]{2})")
 
 
+@functools.lru_cache(maxsize=1 << 16)
 def escape_token(token: str) -> str:
     """Write a token so that sclite reads one ordinary word; a space becomes ``<space>``."""
     return SPACE if token == " " else _MARKUP.sub(_percent, token)
