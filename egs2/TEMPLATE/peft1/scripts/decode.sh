@@ -42,7 +42,11 @@ mkdir -p "${out}/logdir"
 n=$(wc -l < "${data}/text")
 [ "${nj}" -le "${n}" ] || nj=${n}
 keys=()
-for i in $(seq "${nj}"); do keys+=("${out}/logdir/keys.$i"); done
+outputs=()
+for i in $(seq "${nj}"); do
+    keys+=("${out}/logdir/keys.$i")
+    outputs+=("${out}/logdir/output.$i")
+done
 utils/split_scp.pl "${data}/utt2lang" "${keys[@]}"
 gpu=0
 [ "${ngpu}" -eq 0 ] || gpu=1
@@ -50,9 +54,5 @@ gpu=0
 ${cmd} --gpu "${gpu}" JOB=1:"${nj}" "${out}/logdir/decode.JOB.log" \
     python3 -m espnet_peft.bin.decode --config "${decode_config}" --base_model "${base}" --data_dir "${data}" \
     --key_file "${out}/logdir/keys.JOB" "${opts[@]}" --out_dir "${out}/logdir/output.JOB"
-
-for name in text token token_int score; do
-    cat "${out}"/logdir/output.*/1best_recog/"${name}" | LC_ALL=C sort > "${out}/${name}"
-done
+python3 -m espnet_peft.bin.merge_decode --out_dir "${out}" "${outputs[@]}"
 mark_done "${out}" "${want}"
-log "${out}: finished"
