@@ -100,3 +100,13 @@ def key_mask(lengths: Tensor, size: int) -> Tensor | None:
     if int(lengths.min()) >= size:
         return None
     return (torch.arange(size, device=lengths.device) < lengths[:, None])[:, None, None, :]
+
+
+def prepend(prompt: nn.Module | None, x: Tensor) -> tuple[Tensor, int]:
+    """Put a soft prompt before x (B, T, D); returns that and the prompt's length."""
+    if prompt is None:
+        return x, 0
+    virtual = prompt(x.shape[0], x.dtype, x.device)
+    if virtual.shape[1] == 0:
+        return x, 0
+    return torch.cat([virtual, x], dim=1), virtual.shape[1]

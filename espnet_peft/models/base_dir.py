@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from espnet_peft.kaldi.table import write_bytes
 from espnet_peft.models.build import check_dims
 from espnet_peft.models.fingerprint import base_state, fingerprint
 from espnet_peft.models.tokenizer import MODEL_FILE, SentencePieceTokenizer, Tokenizer
@@ -24,13 +25,16 @@ def save_base(model: Whisper, directory: str | Path) -> None:
 
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
-    config_path = directory / "config.json"
-    config_path.unlink(missing_ok=True)
-    model.tokenizer.save(directory)
     state = {name: tensor.cpu().contiguous() for name, tensor in base_state(model).items()}
     temporary = directory / "model.safetensors.tmp"
-    save_file(state, temporary)
+    try:
+        save_file(state, temporary)
+    except Exception:  # a full disk: leave the old base, and nothing of the new one
+        temporary.unlink(missing_ok=True)
+        raise
+    (directory / "config.json").unlink(missing_ok=True)
     os.replace(temporary, directory / "model.safetensors")
+    model.tokenizer.save(directory)
     config = {
         "model_type": "whisper",
         "format": "espnet_peft",
@@ -40,9 +44,8 @@ def save_base(model: Whisper, directory: str | Path) -> None:
         "pad_to": model.pad_to,
         "fingerprint": fingerprint(model),
     }
-    temporary = directory / "config.json.tmp"
-    temporary.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(temporary, config_path)
+    text = json.dumps(config, indent=2, ensure_ascii=False) + "\n"
+    write_bytes(directory / "config.json", text.encode())
 
 
 def read_config(directory: str | Path) -> dict:

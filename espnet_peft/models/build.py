@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from espnet_peft.models.dims import Dims
 from espnet_peft.models.fingerprint import fingerprint
 from espnet_peft.models.tokenizer import Tokenizer
-from espnet_peft.models.whisper import Dims, Whisper
+from espnet_peft.models.whisper import Whisper
 
 STEM_GAIN = 2.0  # the stem's default gain loses loudness that the positions then outshout
 RESIDUAL_GAIN = 0.3  # blocks begin near identity, so that small models need little warm-up

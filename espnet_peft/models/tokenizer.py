@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import unicodedata
 from pathlib import Path
 from typing import Protocol
+
+from espnet_peft.kaldi.table import write_bytes
 
 EOT = "<|endoftext|>"
 SOT = "<|startoftranscript|>"
@@ -138,9 +139,7 @@ def write_model(model: bytes, directory: str | Path) -> Path:
     """Write a serialized SentencePiece model as `tokenizer.model` of a directory."""
     path = Path(directory) / MODEL_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(model)
-    os.replace(temporary, path)
+    write_bytes(path, model)
     return path
 
 

@@ -145,3 +145,17 @@ def test_prepare_base_command(base_dir, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.startswith("prepare_base: error: ") and done.stderr.count("\n") == 1
+
+
+def test_a_full_disk_leaves_the_old_base(miniature, base_dir, monkeypatch):
+    import safetensors.torch
+
+    def full(state, path):
+        path.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    before = {path.name: path.read_bytes() for path in base_dir.iterdir()}
+    monkeypatch.setattr(safetensors.torch, "save_file", full)
+    with pytest.raises(OSError, match="No space"):
+        save_base(miniature, base_dir)
+    assert {path.name: path.read_bytes() for path in base_dir.iterdir()} == before
