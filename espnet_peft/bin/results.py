@@ -15,7 +15,7 @@ def get_parser() -> argparse.ArgumentParser:
         required=True,
         action="append",
         nargs="+",
-        help="experiment directory, e.g. exp; several directories are several seeds",
+        help="directory of a base model, exp/<base_tag>, or exp for all; several are several seeds",
     )
     parser.add_argument("--out", default="RESULTS.md", help="file to write (default: RESULTS.md)")
     parser.add_argument("--title", default="Results", help="heading of the file")

@@ -1,8 +1,10 @@
 """Find the scores of experiments and average them over seeds.
 
-An experiment directory holds ``<base_tag>/<system>/<decode_tag>/<set>/score.json`` with speed.json
-beside it, where system is ``base`` (zero-shot) or ``<lang>_<method_tag>``, the latter with
-train_stats.json. Each directory given is one seed.
+A base directory ``exp/<base_tag>`` holds ``<system>/<decode_tag>/<set>/score.json`` with speed.json
+beside it. A system is ``base`` (zero-shot), ``<method_tag>`` (each utterance with the adapter that
+the router chose) or ``<lang>_<method_tag>`` (one adapter for all); ``<lang>_<method_tag>`` is also
+where training leaves train_stats.json. Each directory given is one seed: a base directory, or the
+directory of several.
 """
 
 import json
@@ -18,7 +20,10 @@ ALL = "all"  # stands for the language where a set has several
 
 @dataclass(frozen=True)
 class Run:
-    """One scored set of one system and one seed. speed and stats are empty where unknown."""
+    """One scored set of one system and one seed.
+
+    stats: train_stats.json of the adapter that each language went through, where known.
+    """
 
     seed: int
     base_tag: str
@@ -27,7 +32,7 @@ class Run:
     set: str
     score: dict[str, Any]
     speed: dict[str, Any]
-    stats: dict[str, Any]
+    stats: dict[str, dict[str, Any]]
     path: Path
 
 
@@ -51,7 +56,7 @@ class Row:
 
     def stat(self, name: str) -> float | None:
         """Mean of a number in train_stats.json; None where no run has it."""
-        return _mean_known([run.stats.get(name) for run in self.runs])
+        return _mean_known([run.stats.get(self.language, {}).get(name) for run in self.runs])
 
     def rtf(self) -> float | None:
         """Mean real-time factor of decoding."""
@@ -85,33 +90,42 @@ def collect(exp_dirs: Sequence[Path]) -> list[Run]:
     """Read every score below the experiment directories, one seed each.
 
     Raises ValueError for a directory that is given twice or holds no scores, and for files that
-    are not as expected.
+    are not as expected; FileNotFoundError for a directory that is not there.
     """
     if len({path.resolve() for path in exp_dirs}) < len(exp_dirs):
         raise ValueError("--exp_dir: a directory is given twice, expected one for each seed")
     runs: list[Run] = []
+    tags = ", ".join(path.resolve().name for path in exp_dirs)  # of base directories, all seeds
     for seed, exp_dir in enumerate(exp_dirs):
         if not exp_dir.is_dir():
             raise FileNotFoundError(f"{exp_dir}: no such directory, expected an experiment's")
-        paths = sorted(exp_dir.glob("*/*/*/*/score.json"))
-        if not paths:
+        found = [(tags, path) for path in sorted(exp_dir.glob("*/*/*/score.json"))]
+        for path in sorted(exp_dir.glob("*/*/*/*/score.json")):
+            found.append((path.parts[-5], path))
+        if not found:
             raise ValueError(
-                f"{exp_dir}: no <base_tag>/<system>/<decode_tag>/<set>/score.json below it; "
+                f"{exp_dir}: no <system>/<decode_tag>/<set>/score.json below it; "
                 "run the scoring stage first"
             )
-        runs.extend(_read_run(seed, path) for path in paths)
+        runs.extend(_read_run(seed, base_tag, path) for base_tag, path in found)
     return runs
 
 
-def _read_run(seed: int, path: Path) -> Run:
-    base_tag, system, decode_tag, name = path.parts[-5:-1]
-    method = BASE if system == BASE else system.partition("_")[2] or system
+def _read_run(seed: int, base_tag: str, path: Path) -> Run:
+    system, decode_tag, name = path.parts[-4:-1]
     score = _read_json(path)
     lacking = [key for key in ("wer", "cer", "ser", "words", "utterances") if key not in score]
     if lacking:
         raise ValueError(f"{path}: no {' '.join(lacking)}, expected a file of the score command")
+    languages = list(score.get("per_language") or {})
+    own = _read_json(path.parents[2] / "train_stats.json", optional=True)
+    prefix, _, rest = system.partition("_")
+    method = rest if rest and (own or prefix in languages) else system
+    stats = dict.fromkeys([*languages, name, ALL], own) if own else {}
+    for language in languages if not own and system != BASE else ():
+        trained = path.parents[3] / f"{language}_{system}" / "train_stats.json"
+        stats[language] = _read_json(trained, optional=True)
     speed = _read_json(path.parent / "speed.json", optional=True)
-    stats = _read_json(path.parents[2] / "train_stats.json", optional=True)
     return Run(seed, base_tag, method, decode_tag, name, score, speed, stats, path)
 
 
@@ -154,9 +168,16 @@ def _rows(runs: list[Run]) -> list[Row]:
                 raise ValueError(f"{run.path}: a second score of '{run.method}' for '{language}'")
             row.runs.append(run)
             row.rates.append(rates)
-    for (language, _), row in found.items():
+    sizes: dict[str, list[float | None]] = {}
+    for (language, method), row in found.items():
         row.base = found.get((language, BASE))
-    return sorted(found.values(), key=_order)
+        sizes.setdefault(method, []).append(row.stat("trainable"))
+
+    def order(row: Row) -> tuple[Any, ...]:
+        size = _mean_known(sizes[row.method]) or float("inf")
+        return (row.language == ALL, row.language, row.method != BASE, size, row.method)
+
+    return sorted(found.values(), key=order)
 
 
 def _by_language(run: Run) -> dict[str, dict[str, Any]]:
@@ -164,9 +185,3 @@ def _by_language(run: Run) -> dict[str, dict[str, Any]]:
     if len(languages) > 1:
         return {**languages, ALL: run.score}
     return dict.fromkeys(languages, run.score) or {run.set: run.score}
-
-
-def _order(row: Row) -> tuple[Any, ...]:
-    size = row.stat("trainable")
-    last = float("inf")
-    return (row.language == ALL, row.language, row.method != BASE, size or last, row.method)

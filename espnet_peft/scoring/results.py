@@ -93,9 +93,10 @@ def _pipes(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 def _facts(
     runs: Sequence[Run], commit: str, seeds: int, settings: dict[str, str]
 ) -> list[tuple[str, str]]:
-    numbers = sorted({run.stats["seed"] for run in runs if "seed" in run.stats})
+    stats = [stat for run in runs for stat in run.stats.values()]
+    numbers = sorted({stat["seed"] for stat in stats if "seed" in stat})
     facts = [("commit", f"`{commit}`")]
-    trained = sorted({str(run.stats["git_hash"]) for run in runs if run.stats.get("git_hash")})
+    trained = sorted({str(stat["git_hash"]) for stat in stats if stat.get("git_hash")})
     if trained:
         facts.append(("trained at commit", ", ".join(f"`{name}`" for name in trained)))
     named = f" ({', '.join(map(str, numbers))})" if numbers else ""
@@ -199,7 +200,8 @@ def _detail_table(rows: Sequence[Row], seeds: int) -> tuple[list[str], list[list
         for run, rates in zip(row.runs, row.rates, strict=True):
             system = _SYSTEM_NAMES.get(row.method, row.method)
             if seeds > 1:
-                system += f", seed {run.stats.get('seed', run.seed + 1)}"
+                known = run.stats.get(row.language, {}).get("seed", run.seed + 1)
+                system += f", seed {known}"
             body.append(
                 [
                     row.language,

@@ -91,6 +91,33 @@ def test_several_languages_and_sets(tmp_path):
     assert "## mini, beam5" in text
 
 
+def routed(base_dir, seed=1):
+    """Fill exp/<base_tag> as the recipe does: systems by method, training by language."""
+    exp_dir = base_dir / "spare"
+    put(exp_dir, "base", "test_hi", 0.8)
+    put(exp_dir, "lora_r16", "test_hi", 0.1)
+    put(exp_dir, "base", "test_all", 0.8, languages=("hi", "pa"))
+    put(exp_dir, "lora_r16", "test_all", 0.2, languages=("hi", "pa"))
+    for folder in (exp_dir / "mini").iterdir():
+        folder.rename(base_dir / folder.name)
+    for language, trainable in (("hi", 60_000), ("pa", 120_000)):
+        stats = {"trainable": trainable, "total": TOTAL, "train_seconds": 45.0, "seed": seed}
+        (base_dir / f"{language}_lora_r16").mkdir()
+        (base_dir / f"{language}_lora_r16/train_stats.json").write_text(json.dumps(stats))
+    return base_dir
+
+
+def test_base_directories_with_routed_adapters(tmp_path):
+    text = make(tmp_path, routed(tmp_path / "mini_s1", 1), routed(tmp_path / "mini_s2", 2))
+    assert "## mini_s1, mini_s2, greedy" in text
+    assert "- number of seeds: 2 (1, 2)\n" in text
+    row = "| hi (test_hi) | lora_r16 | 10.0 ± 0.0 | 5.0 ± 0.0 | 87.5 % | 60,000 (5 %) | 45 s |"
+    assert row in text
+    row = "| pa (test_all) | lora_r16 | 20.0 ± 0.0 | 10.0 ± 0.0 | 75.0 % | 120,000 (10 %) | 45 s |"
+    assert row in text
+    assert "| all (test_all) | lora_r16 | 20.0 ± 0.0 | 10.0 ± 0.0 | 75.0 % | – | – |" in text
+
+
 def test_a_corpus_without_languages_goes_by_its_set(tmp_path):
     put(tmp_path / "exp", "base", "test_george", 0.9, languages=())
     assert "| test_george | zero-shot | 90.0 |" in make(tmp_path, tmp_path / "exp")
