@@ -1,3 +1,12 @@
 """All methods: importing one registers it."""
 
-from espnet_peft.adapters import bias, bottleneck, full, lora, norm, prompt  # noqa: F401
+from espnet_peft.adapters import (  # noqa: F401
+    adalora,
+    bias,
+    bottleneck,
+    full,
+    lora,
+    lora_family,
+    norm,
+    prompt,
+)

@@ -14,6 +14,12 @@ CASES = [
     ("lora", {"r": 4, "use_dora": True, "target": "qv", "layers": "0-1"}),
     ("lora", {"r": 4, "init_lora_weights": "pissa"}),
     ("lora", {"r": 4, "init_lora_weights": "olora", "use_rslora": True}),
+    ("adalora", {"total_step": 4, "init_r": 3, "target_r": 2}),
+    ("loha", {"r": 4}),
+    ("lokr", {"r": 2, "side": "decoder"}),
+    ("oft", {"oft_block_size": 8, "target": "attn"}),
+    ("miss", {"r": 4, "target": "attn"}),
+    ("ia3", {}),
     ("lora", {"r": 4, "target": [r"encoder\..*\.query", r"decoder\.blocks\.1\.mlp\.2"]}),
 ]
 
