@@ -86,7 +86,7 @@ def main(argv: list[str] | None = None) -> None:
 
     for line in kaldi_lines({**result, "per_speaker": {}}):
         print(line)
-    if result["utterances"] and (interval := result.get("wer_ci")):
+    if interval := result.get("wer_ci"):
         low, high = (100 * value for value in interval)
         print(f"95% confidence interval of WER over utterances: {low:.2f} to {high:.2f}")
 

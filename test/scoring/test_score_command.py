@@ -1,11 +1,14 @@
 import json
+import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from espnet_peft.bin import score
+from espnet_peft.scoring.files import write_whole
 
 REF = "u1 A b c, d.\nu2 a b x\nu3\nu4 hello यह है\n"
 HYP = "u2 a b\nu1 a x c d e\nu3 foo bar\nu4 \n"
@@ -142,6 +145,31 @@ def test_bad_options(files):
     assert stop.value.code == 2
     with pytest.raises(FileNotFoundError):
         score.main(["--ref", str(files / "nope"), "--hyp", str(files / "hyp"), "--out_dir", "x"])
+
+
+def test_faults_are_one_line_and_status_1(files):
+    call = [sys.executable, "-m", "espnet_peft.bin.score", "--ref=ref", "--hyp=hyp"]
+    (files / "hyp").write_text("u1 a\n", encoding="utf-8")
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [*call, "--out_dir=out"],
+        cwd=files,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("score: error: hyp against ref: 3 utterances without a hypo")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_failed_write_leaves_nothing_behind(tmp_path):
+    target = tmp_path / "file"
+    write_whole(target, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_whole(target, "\ud800")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    assert target.read_text() == "old"
 
 
 def test_needs_no_torch_and_little_time():
