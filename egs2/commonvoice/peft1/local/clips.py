@@ -43,30 +43,23 @@ def check_clips(clips: list[Path], pool, decode: bool, max_seconds: float) -> se
     Raises ValueError listing clips that cannot be read or hold nothing.
     """
     results = pool.starmap(inspect_clip, [(clip, decode) for clip in clips], chunksize=16)
-    faults = [
-        f"{clip}: {fault}" for clip, (_, _, fault) in zip(clips, results, strict=True) if fault
-    ]
+    found = list(zip(clips, results, strict=True))
+    faults = [f"{clip}: {fault}" for clip, (_, _, fault) in found if fault]
     if faults:
         raise ValueError(
-            "\n".join(
-                [
-                    *faults[:20],
-                    f"{len(faults)} clips of {len(clips)} are unusable; "
-                    "unpack the corpus again, or remove their rows",
-                ]
-            )
+            "\n".join(faults[:20])
+            + f"\n{len(faults)} of {len(clips)} clips are unusable; unpack the corpus again, or "
+            "remove their rows"
         )
-    long = [c for c, (seconds, _, _) in zip(clips, results, strict=True) if seconds > max_seconds]
+    long = [clip for clip, (seconds, _, _) in found if seconds > max_seconds]
     if long:
         logging.warning(
             "%d utterances longer than %g s are left out: %s",
-            len(long), max_seconds, some([c.name for c in long]),
-        )  # fmt: skip
-    quiet = [
-        clip.name
-        for clip, (_, level, _) in zip(clips, results, strict=True)
-        if level is not None and level < _SILENCE_DB
-    ]
+            len(long),
+            max_seconds,
+            some([clip.name for clip in long], len(long)),
+        )
+    quiet = [clip.name for clip, (_, db, _) in found if db is not None and db < _SILENCE_DB]
     if quiet:
         logging.warning("%d clips are near silent, and kept: %s", len(quiet), some(quiet))
     return set(long)

@@ -36,6 +36,8 @@ def read_tsv(path: Path) -> list[Row]:
             lines = list(csv.reader(stream, delimiter="\t", quoting=csv.QUOTE_NONE))
         except UnicodeDecodeError as error:
             raise ValueError(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from None
+        except csv.Error as error:
+            raise ValueError(f"{path}: no table of tab-separated values ({error})") from None
     header = lines[0] if lines else []
     missing = [name for name in _COLUMNS if name not in header]
     if missing:
