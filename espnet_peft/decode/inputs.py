@@ -106,7 +106,7 @@ def find_languages(
         faults.append(f"{path}: not found; add it or give --language")
         return [None] * len(utt_ids)
     else:
-        table = read_table(path)
+        table = read_table(path, "one")
         languages = [table.get(utt_id) for utt_id in utt_ids]
         missing = [utt_id for utt_id in utt_ids if utt_id not in table]
         if missing:
@@ -138,7 +138,7 @@ def find_lengths(
 ) -> list[int]:
     """Length of each utterance, from utt2num_frames or utt2num_samples or else from the data."""
     path = data_dir / ("utt2num_samples" if raw else "utt2num_frames")
-    table = read_table(path) if path.exists() else {}
+    table = read_table(path, "one") if path.exists() else {}
     lengths, faults = [], []
     for utt_id, spec in zip(utt_ids, specs, strict=True):
         text = table.get(utt_id)

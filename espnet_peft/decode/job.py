@@ -42,11 +42,12 @@ def run_job(
     ValueError or OSError on faults of the user; then no result is written.
     """
     started = time.perf_counter() if started is None else started
-    torch.set_num_threads(max(1, num_threads))
+    if num_threads < 1:
+        raise ValueError(f"--num_threads: found {num_threads}, expected at least 1")
+    torch.set_num_threads(num_threads)
+    check_device(device)
     options = read_options(config) if config else SearchOptions()
     routes = choose_routes(adapters, utt2adapter)
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise ValueError(f"--device {device}: found no usable GPU; use --device cpu")
     # In a narrow dtype, merged weights would lose an adapter's small changes.
     merge = dtype == "float32"
     recogniser = Recogniser.load(
@@ -79,6 +80,17 @@ def run_job(
     return speed
 
 
+def check_device(device: str) -> None:
+    """Raise ValueError where torch has no such device."""
+    try:
+        wanted = torch.device(device)
+    except RuntimeError:
+        raise ValueError(f"--device {device}: expected cpu, cuda or cuda:<number>") from None
+    if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
+        found = torch.cuda.device_count()
+        raise ValueError(f"--device {device}: found {found} usable GPUs; use --device cpu")
+
+
 def choose_routes(adapters: Mapping[str, str], utt2adapter: str | None):
     """The adapter of each utterance as a table, or one name for all, or None for the base."""
     if utt2adapter is None:
@@ -88,7 +100,7 @@ def choose_routes(adapters: Mapping[str, str], utt2adapter: str | None):
                 " give --utt2adapter (stage 5 makes one)"
             )
         return next(iter(adapters), None)
-    table = read_table(utt2adapter)
+    table = read_table(utt2adapter, "one")
     unknown = sorted(set(table.values()) - set(adapters) - {BASE})
     if unknown:
         raise ValueError(

@@ -155,6 +155,9 @@ def test_raw_audio(base, data, tmp_path):
         ("keys", "nobody not in the data"),
         ("choice", "adapter it not given"),
         ("two", "2 adapters .hi, pa. and no choice"),
+        ("gpu", "found [0-9]+ usable GPUs"),
+        ("device", "expected cpu, cuda or"),
+        ("threads", "expected at least 1"),
     ],
 )
 def test_faults(base, data, tmp_path, fault, message):
@@ -192,6 +195,12 @@ def test_faults(base, data, tmp_path, fault, message):
         more = ["--utt2adapter", f"{tmp_path}/choice"]
     elif fault == "two":
         more = ["--adapter", f"hi={base}/hi", "--adapter", f"pa={base}/pa"]
+    elif fault == "gpu":
+        more = ["--device", "cuda:77"]
+    elif fault == "device":
+        more = ["--device", "abacus"]
+    elif fault == "threads":
+        more = ["--num_threads", "0"]
     with pytest.raises((ValueError, FileNotFoundError), match=message) as error:
         decode(base, data, tmp_path / "out", *more)
     assert "\n" not in str(error.value)
@@ -203,3 +212,19 @@ def test_adapter_for_another_base(base, data, tmp_path):
     save_base(build_whisper(SIZES, load_base(base / "base").tokenizer), tmp_path / "base")
     with pytest.raises(ValueError, match="fingerprint"):
         decode(tmp_path, data, tmp_path / "out", "--adapter", f"hi={base}/hi")
+
+
+@pytest.mark.parametrize("beam_size", [1, 2])
+def test_broken_weights(base, data, tmp_path, beam_size):
+    (tmp_path / "conf.yaml").write_text(f"beam_size: {beam_size}\nmax_length: 4\n")
+    model = load_base(base / "base")
+    with torch.no_grad():
+        model.decoder.ln.bias[3] = torch.nan
+    save_base(model, tmp_path / "base")
+    with pytest.raises(ValueError, match="utt0, .* got a score that is no number"):
+        decode(tmp_path, data, tmp_path / "out", "--config", f"{tmp_path}/conf.yaml")
+
+
+def test_narrow_dtype(base, data, tmp_path):
+    more = ["--adapter", f"hi={base}/hi", "--dtype", "bfloat16"]
+    assert len(decode(base, data, tmp_path / "out", *more)) == 7
