@@ -3,11 +3,13 @@
 The C interface is documented in eSpeak NG's `speak_lib.h`.
 """
 
+import contextlib
 import ctypes
 import functools
 import os
 import pickle
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -92,7 +94,8 @@ class _Synthesiser:
             i += 1
         return 0
 
-    def speak(self, text: str, voice: str, pitch: int, rate: int) -> np.ndarray:
+    def speak(self, text: str, voice: str, pitch: int, rate: int) -> list[bytes]:
+        """Speak to the end; returns int16 samples in pieces and leaves the phonemes in `events`."""
         self.chunks, self.events = [], []
         if self.library.espeak_SetVoiceByName(voice.encode()) != 0:
             raise ValueError(f"eSpeak NG voice '{voice}': not found; see espeak-ng-data/voices")
@@ -105,7 +108,7 @@ class _Synthesiser:
         )
         if status != 0:
             raise OSError(f"eSpeak NG voice '{voice}': synthesis of '{text}' ended with {status}")
-        return np.frombuffer(b"".join(self.chunks), dtype=np.int16)
+        return self.chunks
 
 
 @functools.cache
@@ -114,14 +117,20 @@ def _synthesiser() -> _Synthesiser:
 
 
 def _speak_and_write(fd: int, text: str, voice: str, pitch: int, rate: int) -> None:
-    """Body of the child process: write the pickled result, or the error, to `fd`."""
+    """Body of the child process: write the number of samples and the events, or an error, pickled,
+    and then the samples.
+    """
     engine = _synthesiser()
+    chunks: list[bytes] = []
     try:
-        result = (engine.speak(text, voice, pitch, rate), engine.events)
+        chunks = engine.speak(text, voice, pitch, rate)
+        result = (sum(map(len, chunks)) // 2, engine.events)
     except (OSError, ValueError) as error:
         result = error
     with os.fdopen(fd, "wb") as pipe:
         pickle.dump(result, pipe, protocol=pickle.HIGHEST_PROTOCOL)
+        for chunk in chunks:
+            pipe.write(chunk)
 
 
 def synthesise(
@@ -136,6 +145,7 @@ def synthesise(
     which the library was initialised and has never spoken.
     """
     engine = _synthesiser()
+    complete = False
     name = f"{voice}+{variant}" if variant else voice
     read_end, write_end = os.pipe()
     child = os.fork()
@@ -148,13 +158,16 @@ def synthesise(
         finally:
             os._exit(status)
     os.close(write_end)
-    with os.fdopen(read_end, "rb") as pipe:
-        data = pipe.read()
+    samples = np.empty(0, dtype=np.int16)
+    result: Any = None
+    with os.fdopen(read_end, "rb") as pipe, contextlib.suppress(EOFError, pickle.UnpicklingError):
+        result = pickle.load(pipe)
+        if not isinstance(result, Exception):
+            samples = np.empty(result[0], dtype=np.int16)
+            complete = pipe.readinto(samples) == samples.nbytes
     _, status = os.waitpid(child, 0)
-    if status != 0:
-        raise OSError(f"eSpeak NG voice '{name}': the process speaking '{text}' died ({status})")
-    result = pickle.loads(data)
     if isinstance(result, Exception):
         raise result
-    samples, events = result
-    return samples, engine.rate, events
+    if status != 0 or not complete:
+        raise OSError(f"eSpeak NG voice '{name}': the process speaking '{text}' died ({status})")
+    return samples, engine.rate, result[1]
