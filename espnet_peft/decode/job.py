@@ -61,6 +61,7 @@ def run_job(
         key_file=key_file,
         n_mels=recogniser.model.dims.n_mels,
     )
+    Path(out_dir).mkdir(parents=True, exist_ok=True)  # a wrong place is found before the work
     loaded = time.perf_counter()
     results = decode_set(recogniser, data)
     decode_seconds = time.perf_counter() - loaded

@@ -204,7 +204,7 @@ def test_faults(base, data, tmp_path, fault, message):
     with pytest.raises((ValueError, FileNotFoundError), match=message) as error:
         decode(base, data, tmp_path / "out", *more)
     assert "\n" not in str(error.value)
-    assert not (tmp_path / "out").exists()
+    assert not list((tmp_path / "out").rglob("*"))
 
 
 def test_adapter_for_another_base(base, data, tmp_path):
@@ -223,6 +223,12 @@ def test_broken_weights(base, data, tmp_path, beam_size):
     save_base(model, tmp_path / "base")
     with pytest.raises(ValueError, match="utt0, .* got a score that is no number"):
         decode(tmp_path, data, tmp_path / "out", "--config", f"{tmp_path}/conf.yaml")
+
+
+def test_out_dir_in_the_way_of_a_file(base, data, tmp_path):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(OSError, match="out"):
+        decode(base, data, tmp_path / "out")
 
 
 def test_narrow_dtype(base, data, tmp_path):

@@ -21,16 +21,18 @@ def model(tiny):
     model = tiny(seed=3, eot_bonus=1.0)
     add_random_adapter(model, "lora", {"r": 4, "target": "all"}, "one", 1)
     add_random_adapter(model, "adapter", {"bottleneck": 8}, "two", 2)
+    add_random_adapter(model, "prompt", {"num_virtual_tokens": 3, "side": "both"}, "three", 3)
     return model
 
 
+@pytest.mark.parametrize("beam_size", [1, 3])
 @pytest.mark.parametrize("merge", [False, True])
-def test_mixed_batch(model, speech, merge):
-    options = SearchOptions(max_length=12)
-    recogniser = Recogniser(model, options, ["one", "two"], merge=merge)
+def test_mixed_batch(model, speech, merge, beam_size):
+    options = SearchOptions(max_length=12, beam_size=beam_size)
+    recogniser = Recogniser(model, options, ["one", "two", "three"], merge=merge)
     features, lengths = speech(8)
     languages = ["aa", "bb"] * 4
-    names = ["one", "base", "two", None, "two", "one", "one", "two"]
+    names = ["one", "base", "two", None, "three", "one", "three", "two"]
     together = recogniser.decode_batch(features, lengths, languages, names)
     for row, result in enumerate(together):
         own = features[row : row + 1, : lengths[row]], lengths[row : row + 1]
@@ -42,7 +44,7 @@ def test_mixed_batch(model, speech, merge):
     base = recogniser.decode_batch(features, lengths, languages)
     pairs = zip(base, together, strict=True)
     changed = [one.score != pytest.approx(other.score, abs=1e-3) for one, other in pairs]
-    assert changed == [name in ("one", "two") for name in names]
+    assert changed == [name not in ("base", None) for name in names]
 
 
 def test_raw_audio_equals_its_features(tiny):
@@ -64,3 +66,15 @@ def test_unknown_adapter_and_language(model, speech):
         recogniser.decode_batch(*speech(1), ["zz"])
     with pytest.raises(ValueError, match="stands for no adapter"):
         Recogniser.load("nowhere", {"base": "x"})
+
+
+def test_padding_to_30_s_keeps_the_limit_of_the_audio(tiny, speech):
+    model = tiny(seed=3)
+    model.pad_to = 30
+    model.tokenizer.suppress = [model.tokenizer.eot]
+    recogniser = Recogniser(model, SearchOptions(max_tokens_per_second=20))
+    features, lengths = speech(2)
+    for result, length in zip(
+        recogniser.decode_batch(features, lengths, ["aa", "bb"]), lengths.tolist(), strict=True
+    ):
+        assert len(result.tokens) == max(8, -(-length * 20 // 100)) and not result.ended
