@@ -81,6 +81,8 @@ class Recogniser:
             raise ValueError(f"adapter {name}: not loaded; loaded: {loaded}")
         self._switch(name)
 
+    @torch.inference_mode(False)  # weights merged in that mode could never be unmerged outside
+    @torch.no_grad()
     def _switch(self, name: str | None) -> None:
         from espnet_peft import adapters
 
