@@ -1,10 +1,9 @@
 """Find the scores of experiments and average them over seeds.
 
 A base directory ``exp/<base_tag>`` holds ``<system>/<decode_tag>/<set>/score.json`` with speed.json
-beside it. A system is ``base`` (zero-shot), ``<method_tag>`` (each utterance with the adapter that
-the router chose) or ``<lang>_<method_tag>`` (one adapter for all); ``<lang>_<method_tag>`` is also
-where training leaves train_stats.json. Each directory given is one seed: a base directory, or the
-directory of several.
+beside it. A system is ``base`` (zero-shot) or ``<method_tag>`` (each utterance with the adapter that
+the router chose); training leaves train_stats.json in ``<lang>_<method_tag>``. Several base
+directories are several seeds.
 """
 
 import json
@@ -95,19 +94,17 @@ def collect(exp_dirs: Sequence[Path]) -> list[Run]:
     if len({path.resolve() for path in exp_dirs}) < len(exp_dirs):
         raise ValueError("--exp_dir: a directory is given twice, expected one for each seed")
     runs: list[Run] = []
-    tags = ", ".join(path.resolve().name for path in exp_dirs)  # of base directories, all seeds
+    base_tag = ", ".join(path.resolve().name for path in exp_dirs)  # of all seeds
     for seed, exp_dir in enumerate(exp_dirs):
         if not exp_dir.is_dir():
             raise FileNotFoundError(f"{exp_dir}: no such directory, expected an experiment's")
-        found = [(tags, path) for path in sorted(exp_dir.glob("*/*/*/score.json"))]
-        for path in sorted(exp_dir.glob("*/*/*/*/score.json")):
-            found.append((path.parts[-5], path))
+        found = sorted(exp_dir.glob("*/*/*/score.json"))
         if not found:
             raise ValueError(
                 f"{exp_dir}: no <system>/<decode_tag>/<set>/score.json below it; "
                 "run the scoring stage first"
             )
-        runs.extend(_read_run(seed, base_tag, path) for base_tag, path in found)
+        runs.extend(_read_run(seed, base_tag, path) for path in found)
     return runs
 
 
@@ -117,16 +114,12 @@ def _read_run(seed: int, base_tag: str, path: Path) -> Run:
     lacking = [key for key in ("wer", "cer", "ser", "words", "utterances") if key not in score]
     if lacking:
         raise ValueError(f"{path}: no {' '.join(lacking)}, expected a file of the score command")
-    languages = list(score.get("per_language") or {})
-    own = _read_json(path.parents[2] / "train_stats.json", optional=True)
-    prefix, _, rest = system.partition("_")
-    method = rest if rest and (own or prefix in languages) else system
-    stats = dict.fromkeys([*languages, name, ALL], own) if own else {}
-    for language in languages if not own and system != BASE else ():
+    stats = {}
+    for language in score.get("per_language") or ():
         trained = path.parents[3] / f"{language}_{system}" / "train_stats.json"
         stats[language] = _read_json(trained, optional=True)
     speed = _read_json(path.parent / "speed.json", optional=True)
-    return Run(seed, base_tag, method, decode_tag, name, score, speed, stats, path)
+    return Run(seed, base_tag, system, decode_tag, name, score, speed, stats, path)
 
 
 def _read_json(path: Path, optional: bool = False) -> dict[str, Any]:
@@ -181,7 +174,9 @@ def _rows(runs: list[Run]) -> list[Row]:
 
 
 def _by_language(run: Run) -> dict[str, dict[str, Any]]:
+    """The rates of each language, without those that the router sent to the bare base."""
     languages = run.score.get("per_language") or {}
+    trained = [language for language, stats in run.stats.items() if stats]
     if len(languages) > 1:
-        return {**languages, ALL: run.score}
+        return {**{name: languages[name] for name in trained or languages}, ALL: run.score}
     return dict.fromkeys(languages, run.score) or {run.set: run.score}

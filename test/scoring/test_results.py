@@ -9,26 +9,33 @@ from espnet_peft.scoring.results import git_hash
 TOTAL = 1_200_000
 
 
-def put(exp_dir, system, name, wer, trainable=None, seed=1, languages=("hi",), decode="greedy"):
+def put(base_dir, system, name, wer, languages=("hi",), decode="greedy"):
     rates = {"wer": wer, "cer": wer / 2, "ser": 1.0, "mer": wer, "wil": wer, "wip": 1 - wer}
     rates |= {"utterances": 100, "words": {"ref": 600}, "wer_ci": [wer - 0.01, wer + 0.01]}
     score = {"set": name, **rates, "normalise": "basic"}
     score["per_language"] = {language: rates for language in languages}
-    folder = exp_dir / "mini" / system / decode / name
+    folder = base_dir / system / decode / name
     folder.mkdir(parents=True)
     (folder / "score.json").write_text(json.dumps(score))
     (folder / "speed.json").write_text(json.dumps({"rtf": 0.0123}))
-    if trainable:
-        stats = {"trainable": trainable, "total": TOTAL, "train_seconds": 150.0, "seed": seed}
-        stats["git_hash"] = "0123abc"
-        (folder.parents[1] / "train_stats.json").write_text(json.dumps(stats))
 
 
-def fill(exp_dir, seed=1, shift=0.0):
-    put(exp_dir, "base", "test_hi", 0.8)
-    put(exp_dir, "hi_lora_r16", "test_hi", 0.1 + shift, 120_000, seed)
-    put(exp_dir, "hi_full", "test_hi", 0.06 + shift, TOTAL, seed)
-    return exp_dir
+def train(base_dir, language, system, trainable, seed=1):
+    stats = {"trainable": trainable, "total": TOTAL, "train_seconds": 150.0, "seed": seed}
+    stats["git_hash"] = "0123abc"
+    folder = base_dir / f"{language}_{system}"
+    folder.mkdir(parents=True)
+    (folder / "train_stats.json").write_text(json.dumps(stats))
+
+
+def fill(base_dir, seed=1, shift=0.0):
+    """Fill exp/<base_tag> as the recipe does: systems by method, training by language."""
+    put(base_dir, "base", "test_hi", 0.8)
+    put(base_dir, "lora_r16", "test_hi", 0.1 + shift)
+    put(base_dir, "full", "test_hi", 0.06 + shift)
+    train(base_dir, "hi", "lora_r16", 120_000, seed)
+    train(base_dir, "hi", "full", TOTAL, seed)
+    return base_dir
 
 
 def make(tmp_path, *exp_dirs, options=()):
@@ -74,48 +81,26 @@ def test_seeds_are_averaged(tmp_path, capsys):
 
 def test_a_seed_without_a_score_is_named(tmp_path):
     exps = [fill(tmp_path / f"exp{k}", k) for k in range(2)]
-    (exps[1] / "mini/hi_full/greedy/test_hi/score.json").unlink()
+    (exps[1] / "full/greedy/test_hi/score.json").unlink()
     assert "Not scored for every seed: hi full of test_hi (1 of 2)." in make(tmp_path, *exps)
 
 
 def test_several_languages_and_sets(tmp_path):
-    exp = tmp_path / "exp"
-    put(exp, "base", "test_all", 0.5, languages=("hi", "it"))
-    put(exp, "hi_lora", "test_all", 0.25, 1000, languages=("hi", "it"))
-    put(exp, "hi_lora", "test_hi", 0.2, languages=("hi",))
-    put(exp, "hi_lora", "test_all", 0.24, languages=("hi", "it"), decode="beam5")
+    exp = tmp_path / "mini"
+    for decode, wer in (("greedy", 0.25), ("beam5", 0.24)):
+        put(exp, "base", "test", 0.5, languages=("en", "hi", "it"), decode=decode)
+        put(exp, "lora", "test", wer, languages=("en", "hi", "it"), decode=decode)
+    put(exp, "lora", "noisy", 0.4)
+    train(exp, "hi", "lora", 60_000)
+    train(exp, "it", "lora", 120_000)
     text = make(tmp_path, exp)
-    assert "| hi (test_all) | lora | 25.0 |" in text
-    assert "| hi (test_hi) | lora | 20.0 |" in text
-    assert "| all (test_all) | lora | 25.0 | 12.5 | 50.0 % |" in text
+    assert "| hi (test) | lora | 25.0 | 12.5 | 50.0 % | 60,000 (5 %) | 2.5 min | 0.012 |" in text
+    assert "| it (test) | lora | 25.0 | 12.5 | 50.0 % | 120,000 (10 %) | 2.5 min | 0.012 |" in text
+    assert "| hi (noisy) | lora | 40.0 |" in text
+    assert "| all (test) | lora | 25.0 | 12.5 | 50.0 % | – | – |" in text
     assert "## mini, beam5" in text
-
-
-def routed(base_dir, seed=1):
-    """Fill exp/<base_tag> as the recipe does: systems by method, training by language."""
-    exp_dir = base_dir / "spare"
-    put(exp_dir, "base", "test_hi", 0.8)
-    put(exp_dir, "lora_r16", "test_hi", 0.1)
-    put(exp_dir, "base", "test_all", 0.8, languages=("hi", "pa"))
-    put(exp_dir, "lora_r16", "test_all", 0.2, languages=("hi", "pa"))
-    for folder in (exp_dir / "mini").iterdir():
-        folder.rename(base_dir / folder.name)
-    for language, trainable in (("hi", 60_000), ("pa", 120_000)):
-        stats = {"trainable": trainable, "total": TOTAL, "train_seconds": 45.0, "seed": seed}
-        (base_dir / f"{language}_lora_r16").mkdir()
-        (base_dir / f"{language}_lora_r16/train_stats.json").write_text(json.dumps(stats))
-    return base_dir
-
-
-def test_base_directories_with_routed_adapters(tmp_path):
-    text = make(tmp_path, routed(tmp_path / "mini_s1", 1), routed(tmp_path / "mini_s2", 2))
-    assert "## mini_s1, mini_s2, greedy" in text
-    assert "- number of seeds: 2 (1, 2)\n" in text
-    row = "| hi (test_hi) | lora_r16 | 10.0 ± 0.0 | 5.0 ± 0.0 | 87.5 % | 60,000 (5 %) | 45 s |"
-    assert row in text
-    row = "| pa (test_all) | lora_r16 | 20.0 ± 0.0 | 10.0 ± 0.0 | 75.0 % | 120,000 (10 %) | 45 s |"
-    assert row in text
-    assert "| all (test_all) | lora_r16 | 20.0 ± 0.0 | 10.0 ± 0.0 | 75.0 % | – | – |" in text
+    # English goes to the bare base: its one row is the zero-shot one.
+    assert "| en (test) | zero-shot | 50.0 |" in text and "| en (test) | lora" not in text
 
 
 def test_a_corpus_without_languages_goes_by_its_set(tmp_path):
@@ -134,7 +119,7 @@ def test_bad_input(tmp_path):
         make(tmp_path, exp, exp)
     with pytest.raises(ValueError, match="expected NAME=VALUE"):
         make(tmp_path, exp, options=["--setting=nothing"])
-    broken = exp / "mini/base/greedy/test_hi/score.json"
+    broken = exp / "base/greedy/test_hi/score.json"
     broken.write_text('{"wer": 1')
     with pytest.raises(ValueError, match=r"score\.json: not a JSON file"):
         make(tmp_path, exp)

@@ -77,7 +77,7 @@ token_langs=${token_langs:-${base_langs} ${lang}}
 feats=${dumpdir}/${feats_type}
 base_dir=${expdir}/${base_tag}
 base=${base_dir}/base_model
-decode_tag=decode_$(basename "${decode_config}" .yaml)
+decode_tag=$(basename "${decode_config}" .yaml)
 read -r pretrain_set pretrain_valid <<< "${pretrain_sets:-- -}"
 export OMP_NUM_THREADS=${num_threads}
 
@@ -172,8 +172,8 @@ if runs 8; then
     log "stage 8: pack"
     for config in ${adapter_configs}; do
         for l in ${lang}; do
-            scripts/pack.sh "${base_dir}/${l}_$(basename "${config}" .yaml)"
+            printf 'scripts/pack.sh %q\n' "${base_dir}/${l}_$(basename "${config}" .yaml)"
         done
-    done
+    done | scripts/jobs.sh --max_jobs "${max_jobs}" "${base_dir}/log/pack"
 fi
 log "stages ${stage} to ${stop_stage} finished; results: ${base_dir}/RESULTS.md"

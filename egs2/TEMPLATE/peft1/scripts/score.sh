@@ -12,3 +12,4 @@ need 2 "$1/text" "$1/utt2spk"
 need 6 "$2/text"
 python3 -m espnet_peft.bin.score --ref "$1/text" --hyp "$2/text" --utt2spk "$1/utt2spk" --utt2lang "$1/utt2lang" \
     --normalise "${normalise}" --bootstrap "${bootstrap}" --out_dir "$2"
+log "$2: $(head -n 1 "$2/wer")"

@@ -31,4 +31,4 @@ python3 -m espnet_peft.bin.train --config "${train_config}" --base_model "${base
     --train_dir "${train}" --valid_dir "${valid}" --seed "${seed}" --ngpu "${ngpu}" \
     --output_dir "${out}" ${train_args}
 mark_done "${out}" "${want}"
-log "${out}: finished"
+log "${out}: best WER on ${valid##*/} $(sed -n 's/^ *"best_wer": \([0-9.]*\).*/\1/p' "${out}/train_stats.json") %"
