@@ -176,4 +176,5 @@ if runs 8; then
         done
     done | scripts/jobs.sh --max_jobs "${max_jobs}" "${base_dir}/log/pack"
 fi
-log "stages ${stage} to ${stop_stage} finished; results: ${base_dir}/RESULTS.md"
+! runs 7 || log "results: ${base_dir}/RESULTS.md"
+log "stages ${stage} to ${stop_stage} finished"
