@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from espnet_peft.adapters.registry import AdapterConfig, Key
-from espnet_peft.adapters.wrap import base_parameters
+from espnet_peft.adapters.wrap import base_parameters, forget
 
 
 @dataclass
@@ -76,25 +76,30 @@ def set_adapter(model: nn.Module, name: str | None) -> None:
     if name is not None:
         require(model, name)
     if state.active is not None:
+        set_trainable(model, False)
         for part in state.installed[state.active].config.parts:
             part.method.activate(model, part.options, state.active, False)
     state.active = name
     if name is not None:
         for part in state.installed[name].config.parts:
             part.method.activate(model, part.options, name, True)
-    _set_trainable(model)
+        set_trainable(model, True)
 
 
-def _set_trainable(model: nn.Module) -> None:
-    """Freeze everything but the parameters of the active adapter, if that one trains."""
-    state = state_of(model)
+def freeze(model: nn.Module) -> None:
+    """Let no parameter train, of the base or of any adapter."""
     for parameter in model.parameters():
         parameter.requires_grad_(False)
+
+
+def set_trainable(model: nn.Module, on: bool) -> None:
+    """Let the parameters of the active adapter train, if it is one that trains, or freeze them."""
+    state = state_of(model)
     if state.active is None or not state.installed[state.active].trainable:
         return
     for part in state.installed[state.active].config.parts:
         for parameter in part.method.parameters(model, part.options, state.active):
-            parameter.requires_grad_(True)
+            parameter.requires_grad_(on)
 
 
 def delete(model: nn.Module, name: str) -> None:
@@ -106,6 +111,7 @@ def delete(model: nn.Module, name: str) -> None:
         set_adapter(model, None)
     for part in installed.config.parts:
         part.method.remove(model, part.options, name)
+        forget(model)
     del state.installed[name]
 
 

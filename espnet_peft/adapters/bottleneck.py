@@ -5,7 +5,6 @@ Sources: https://arxiv.org/abs/1902.00751 (Houlsby), 2005.00247 (Pfeiffer), 2110
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -22,7 +21,7 @@ from espnet_peft.adapters.values import (
     swap_out,
     value_parameters,
 )
-from espnet_peft.adapters.wrap import AdapterLayer, like, replace, slot_name, wrappers
+from espnet_peft.adapters.wrap import AdapterLayer, cached, like, replace, slot_name, wrappers
 
 ROLES = {"houlsby": ("attn_out", "ffn_out"), "pfeiffer": ("ffn_out",), "parallel": ("ffn",)}
 ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "tanh": nn.Tanh}
@@ -111,7 +110,8 @@ def check(model: nn.Module, options: BottleneckOptions) -> list[str]:
 def _norms(model: nn.Module, options: BottleneckOptions) -> list[str]:
     if not options.train_layernorm:
         return []
-    return norm_parameters(model, options.side, options.layers)
+    where = options.side, options.layers
+    return cached(model, ("norms", repr(where)), lambda: norm_parameters(model, *where))
 
 
 def add(model: nn.Module, options: BottleneckOptions, name: str, targets: list[str]) -> int:
@@ -134,13 +134,19 @@ def add(model: nn.Module, options: BottleneckOptions, name: str, targets: list[s
 
 def _layers(
     model: nn.Module, options: BottleneckOptions, name: str
-) -> Iterator[tuple[str, str, BottleneckLayer]]:
-    """Yield (target, path, layer) where the adapter has a bottleneck."""
+) -> list[tuple[str, str, BottleneckLayer]]:
+    """Return (target, path, layer) where the adapter has a bottleneck."""
     slot = slot_name(name)
-    for target in check(model, options):
-        path, module = wrappers(model, target)[0]
-        if isinstance(module, BottleneckLayer) and slot in module.bottlenecks:
-            yield target, path, module
+
+    def find() -> list[tuple[str, str, BottleneckLayer]]:
+        outermost = [(target, *wrappers(model, target)[0]) for target in check(model, options)]
+        return [
+            one
+            for one in outermost
+            if isinstance(one[2], BottleneckLayer) and slot in one[2].bottlenecks
+        ]
+
+    return cached(model, ("bottleneck", name, options.kind), find)
 
 
 def tensors(model: nn.Module, options: BottleneckOptions, name: str) -> dict[Key, torch.Tensor]:
@@ -172,7 +178,7 @@ def activate(model: nn.Module, options: BottleneckOptions, name: str, on: bool) 
 def remove(model: nn.Module, options: BottleneckOptions, name: str) -> None:
     """Delete the adapter's bottlenecks; a wrapper that holds no other goes."""
     slot = slot_name(name)
-    for _, path, layer in list(_layers(model, options, name)):
+    for _, path, layer in _layers(model, options, name):
         layer.active = None
         del layer.bottlenecks[slot], layer.parallel[slot]
         if not layer.bottlenecks:

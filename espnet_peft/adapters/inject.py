@@ -12,11 +12,13 @@ from espnet_peft.adapters.active import (
     Installed,
     count,
     delete,
+    freeze,
     require_unmerged,
     set_adapter,
     state_of,
 )
 from espnet_peft.adapters.registry import AdapterConfig
+from espnet_peft.adapters.wrap import forget
 
 
 @dataclass(frozen=True)
@@ -62,20 +64,26 @@ def inject(
     before = state.active
     if model.base_fingerprint is None:
         model.base_fingerprint = model.fingerprint()
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     set_adapter(model, None)
+    freeze(model)
     state.installed[name] = Installed(config, trainable)
     try:
-        injected = sum(
-            part.method.add(model, part.options, name, targets)
-            for part, targets in zip(config.parts, planned, strict=True)
-        )
+        injected = 0
+        for part, part_targets in zip(config.parts, planned, strict=True):
+            injected += part.method.add(model, part.options, name, part_targets)
+            forget(model)
+        freeze(model)
         targets = sum(map(len, planned))
         if injected != targets:
             raise ValueError(f"method {config.method!r}: injected {injected} of {targets} targets")
         set_adapter(model, name)
     except Exception:
+        forget(model)
         delete(model, name)
         set_adapter(model, before)
+        for parameter in trained:
+            parameter.requires_grad_(True)
         raise
     report = Report(name, config.method, injected, targets, *count(model))
     logging.getLogger(__name__).info("%s", report)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from torch import nn
 
-from espnet_peft.adapters.active import require, require_unmerged, set_adapter, state_of
+from espnet_peft.adapters.active import (
+    require,
+    require_unmerged,
+    set_adapter,
+    set_trainable,
+    state_of,
+)
 
 
 def merge(model: nn.Module, name: str) -> None:
@@ -30,8 +36,7 @@ def merge(model: nn.Module, name: str) -> None:
         _undo(model)
         raise
     state.merged = name
-    for parameter in model.parameters():
-        parameter.requires_grad_(False)
+    set_trainable(model, False)
 
 
 def unmerge(model: nn.Module) -> None:
@@ -40,8 +45,8 @@ def unmerge(model: nn.Module) -> None:
     if state.merged is None:
         raise ValueError("no adapter is merged, so there is none to unmerge")
     _undo(model)
-    name, state.merged = state.merged, None
-    set_adapter(model, name)
+    state.merged = None
+    set_trainable(model, True)
 
 
 def _undo(model: nn.Module) -> None:

@@ -14,7 +14,14 @@ from torch import nn
 
 from espnet_peft.adapters.registry import Key, Method
 from espnet_peft.adapters.targets import resolve
-from espnet_peft.adapters.wrap import AdapterLayer, replace, slot_name, wrappers
+from espnet_peft.adapters.wrap import (
+    AdapterLayer,
+    cached,
+    forget,
+    replace,
+    slot_name,
+    wrappers,
+)
 
 START = ":start"
 """What a slot's name ends in that takes out again what an adapter started with."""
@@ -58,12 +65,15 @@ def add_peft(model: nn.Module, config: Any, slot: str, targets: list[str]) -> in
     # A pattern, since peft shortens a long list to suffixes, which may match other modules.
     config.target_modules = "|".join(re.escape(path) for path in paths)
     flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
-    inject_adapter_in_model(config, model, slot)
-    # peft keeps its configuration on the model, where the next injection would read it.
-    del model.peft_config
-    for parameter, flag in flags.items():
-        parameter.requires_grad_(flag)
-    return sum(1 for _ in peft_layers(model, slot, targets))
+    try:
+        inject_adapter_in_model(config, model, slot)
+    finally:
+        # peft keeps its configuration on the model, where the next injection would read it.
+        model.__dict__.pop("peft_config", None)
+        for parameter, flag in flags.items():
+            parameter.requires_grad_(flag)
+        forget(model)
+    return len(peft_layers(model, slot, targets))
 
 
 def _peft_path(model: nn.Module, target: str) -> str:
@@ -75,12 +85,18 @@ def _peft_path(model: nn.Module, target: str) -> str:
 
 def peft_layers(
     model: nn.Module, slot: str, targets: list[str]
-) -> Iterator[tuple[str, BaseTunerLayer]]:
-    """Yield (target, peft layer) wherever peft's adapter `slot` has weights."""
-    for target in targets:
-        for _, module in wrappers(model, target):
-            if isinstance(module, BaseTunerLayer) and any(_own(module, slot)):
-                yield target, module
+) -> list[tuple[str, BaseTunerLayer]]:
+    """Return (target, peft layer) wherever peft's adapter `slot` has weights."""
+    return cached(
+        model,
+        ("peft", slot, *targets),
+        lambda: [
+            (target, module)
+            for target in targets
+            for _, module in wrappers(model, target)
+            if isinstance(module, BaseTunerLayer) and any(_own(module, slot))
+        ],
+    )
 
 
 def _own(layer: BaseTunerLayer, slot: str) -> Iterator[tuple[str, nn.Parameter]]:
@@ -117,14 +133,16 @@ def peft_parameters(model: nn.Module, options: Any, name: str) -> list[nn.Parame
 
 
 def _targets(model: nn.Module, options: Any) -> list[str]:
-    return resolve(model, options.target, options.side, options.layers)
+    where = options.target, options.side, options.layers
+    return cached(model, ("targets", repr(where)), lambda: resolve(model, *where))
 
 
 def activate_peft(model: nn.Module, options: Any, name: str, on: bool) -> None:
     """Let the adapter's layers use it alone, or nothing."""
     slot = slot_name(name)
     for _, layer in peft_layers(model, slot, _targets(model, options)):
-        layer.set_adapter(_slots(layer, slot) if on else [])
+        # Without inference_mode peft makes the weights trainable, which is not its business here.
+        layer.set_adapter(_slots(layer, slot) if on else [], inference_mode=True)
 
 
 def _slots(layer: BaseTunerLayer, slot: str) -> list[str]:
@@ -135,8 +153,8 @@ def _slots(layer: BaseTunerLayer, slot: str) -> list[str]:
 def remove_peft(model: nn.Module, options: Any, name: str) -> None:
     """Delete the adapter's weights; a layer that holds no other becomes the wrapped one again."""
     slot, targets = slot_name(name), _targets(model, options)
-    for _, layer in list(peft_layers(model, slot, targets)):
-        layer.set_adapter([])
+    for _, layer in peft_layers(model, slot, targets):
+        layer.set_adapter([], inference_mode=True)
         for one in _slots(layer, slot):
             layer.delete_adapter(one)
     for target in targets:

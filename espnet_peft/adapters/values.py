@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from espnet_peft.adapters.registry import Key, Method
-from espnet_peft.adapters.wrap import base_parameters
+from espnet_peft.adapters.wrap import base_parameters, cached
 
 
 @dataclass
@@ -98,9 +98,12 @@ def value_parameters(model: nn.Module, parameters: list[str]) -> list[nn.Paramet
 
 
 def values_method(
-    name: str, options: type, select: Callable[[nn.Module, Any], list[str]]
+    name: str, options: type, choose: Callable[[nn.Module, Any], list[str]]
 ) -> Method:
-    """Return the method that trains the parameters which `select(model, options)` names."""
+    """Return the method that trains the parameters which `choose(model, options)` names."""
+
+    def select(model: nn.Module, options: Any) -> list[str]:
+        return cached(model, (name, repr(options)), lambda: choose(model, options))
 
     def add(model: nn.Module, options: Any, adapter: str, targets: list[str]) -> int:
         add_values(model, adapter, targets)

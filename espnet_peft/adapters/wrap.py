@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
@@ -72,8 +73,28 @@ def base_modules(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     yield from walk(model, "")
 
 
+def cached(model: nn.Module, key: tuple, make: Callable[[], Any]) -> Any:
+    """Return `make()`, computed once for each `key` until adapters come or go.
+
+    Switching adapters between batches has to find hundreds of layers each time.
+    """
+    cache = model.__dict__.setdefault("adapter_cache", {})
+    if key not in cache:
+        cache[key] = make()
+    return cache[key]
+
+
+def forget(model: nn.Module) -> None:
+    """Drop what `cached` keeps, since the model's modules have changed."""
+    model.__dict__.get("adapter_cache", {}).clear()
+
+
 def base_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     """Return the base's own parameters by original name; a tied one appears once."""
+    return dict(cached(model, ("base_parameters",), lambda: _base_parameters(model)))
+
+
+def _base_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     found: dict[str, nn.Parameter] = {}
     seen: set[int] = set()
     for name, module in base_modules(model):

@@ -72,7 +72,7 @@ def test_summary_folds_layer_numbers():
 @pytest.mark.parametrize(
     "method, conf, said",
     [
-        ("lorra", {}, "expected one of adapter, .*lora"),
+        ("lorra", {}, "expected one of ada.*, full, .*lora"),
         ("lora+lora", {}, "appears twice"),
         ("lora+full", {}, "use it alone"),
         ("lora", {"rank": 4, "r": "16"}, "unknown option 'rank'.*r is '16', expected int"),
@@ -117,6 +117,19 @@ def test_a_failure_half_way_leaves_the_model_as_it_was(base, monkeypatch):
         adapters.inject(base, adapters.make_config("lora+adapter"), "second")
     assert set(base.state_dict()) == before
     assert adapters.names(base) == ["first"] and adapters.active(base) == "first"
+
+
+@pytest.mark.parametrize("adapted", [False, True])
+def test_what_peft_refuses_half_way_leaves_the_model_as_it_was(base, adapted):
+    if adapted:
+        adapters.inject(base, adapters.make_config("lora", {"r": 2}), "first")
+    before = set(base.state_dict()), [p.requires_grad for p in base.parameters()]
+    config = adapters.make_config("lora+oft", {"oft": {"oft_block_size": 64, "target": "ffn"}})
+    with pytest.raises(ValueError):
+        adapters.inject(base, config, "second")
+    assert before == (set(base.state_dict()), [p.requires_grad for p in base.parameters()])
+    assert adapters.names(base) == ["first"][: int(adapted)]
+    assert not hasattr(base, "peft_config")
 
 
 @pytest.mark.parametrize("name", ["", "a.b", "a b", "first"])
