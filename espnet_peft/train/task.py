@@ -47,6 +47,13 @@ class PEFTTask(AbsTask):
     trainer = PEFTTrainer
 
     @classmethod
+    def get_parser(cls):
+        """ESPnet's parser; its usage line alone would fill a screen on each mistyped option."""
+        parser = super().get_parser()
+        parser.usage = "python -m espnet_peft.bin.train --config FILE [options]; --help lists them"
+        return parser
+
+    @classmethod
     def add_task_arguments(cls, parser: argparse.ArgumentParser) -> None:
         parser.set_defaults(**DEFAULTS)
         add = parser.add_argument_group("espnet_peft").add_argument
@@ -171,6 +178,8 @@ def check_options(args: argparse.Namespace) -> None:
         faults.append(f"build: goes with method none, found {args.method}")
     if args.base_model and args.method in (None, "none"):
         faults.append("method none would train nothing of --base_model; expected lora, ..., full")
+    if args.use_adapter:
+        faults.append("use_adapter is ESPnet's own; expected method and method_conf instead")
     if not args.valid_wer and args.best_model_criterion == DEFAULTS["best_model_criterion"]:
         faults.append("valid_wer false needs another best_model_criterion, as [[valid, loss, min]]")
     for phase in ("train", "valid"):

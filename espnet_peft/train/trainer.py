@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from espnet2.torch_utils.device_funcs import to_device
 from espnet2.torch_utils.recursive_op import recursive_average
+from espnet2.train.reporter import Reporter
 from espnet2.train.trainer import Trainer, TrainerOptions
 
 from espnet_peft.train.curves import plot_curves
@@ -52,13 +53,14 @@ class PEFTTrainer(Trainer):
         options, out_dir = trainer_options, Path(trainer_options.output_dir)
         main_process = not distributed_option.distributed or distributed_option.dist_rank == 0
         try:
-            super().run(
-                model=model,
-                # ESPnet draws a dozen pictures after each epoch; ours come once, at the end.
-                trainer_options=dataclasses.replace(options, use_matplotlib=False),
-                distributed_option=distributed_option,
-                **kwargs,
-            )
+            if not has_stopped_early(out_dir, options):
+                super().run(
+                    model=model,
+                    # ESPnet draws a dozen pictures after each epoch; ours come once, at the end.
+                    trainer_options=dataclasses.replace(options, use_matplotlib=False),
+                    distributed_option=distributed_option,
+                    **kwargs,
+                )
         finally:
             stats = read_stats(out_dir) if main_process else None
             if stats:
@@ -173,6 +175,16 @@ def is_readable(checkpoint: Path) -> bool:
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):
         return False
     return True
+
+
+def has_stopped_early(out_dir: Path, options: TrainerOptions) -> bool:
+    """Whether the run to resume had ended by its patience; ESPnet would train one epoch more."""
+    stats = read_stats(out_dir) if options.resume and options.patience is not None else {}
+    if not stats:
+        return False
+    reporter = Reporter()
+    reporter.load_state_dict({"stats": stats, "epoch": max(stats)})
+    return reporter.check_early_stopping(options.patience, *options.early_stopping_criterion)
 
 
 def read_stats(out_dir: Path) -> dict:

@@ -53,6 +53,7 @@ def test_missing_directory(adapt, tmp_path):
     [
         (["--method", "none"], "method none would train nothing"),
         (["--method", "lara"], "lara"),
+        (["--use_adapter", "true"], "expected method and method_conf"),
         (["--method_conf", "rank=3"], "rank"),
         (["--specaug_conf", "width=3"], "specaug_conf: unknown width"),
         (["--tokenizer", "t", "--build", "n_audio_state=8"], "expected one of --base_model"),

@@ -113,6 +113,16 @@ def test_resume_after_a_write_that_was_cut_off(lora, adapt, tmp_path):
     assert curves(out_dir) == curves(lora)
 
 
+def test_a_run_that_stopped_early_stays_so(adapt, tmp_path):
+    # The rate is zero, so nothing improves after the first epoch.
+    options = ["--optim_conf", "lr=0.0", "--patience", "1"]
+    out_dir = adapt(tmp_path / "out", *options, epochs=6)
+    before = curves(out_dir)
+    assert max(before) == 3
+    adapt(out_dir, *options, epochs=6)
+    assert curves(out_dir) == before
+
+
 def test_changed_settings_are_refused(lora, adapt, tmp_path):
     out_dir = tmp_path / "out"
     shutil.copytree(lora, out_dir, symlinks=True)
