@@ -75,6 +75,8 @@ def set_adapter(model: nn.Module, name: str | None) -> None:
     state = state_of(model)
     if name is not None:
         require(model, name)
+    if name == state.active:
+        return
     if state.active is not None:
         set_trainable(model, False)
         for part in state.installed[state.active].config.parts:

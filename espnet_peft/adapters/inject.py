@@ -34,9 +34,10 @@ class Report:
 
     def __str__(self) -> str:
         percent = 100 * self.trainable / self.total
+        digits = f"{percent:.1f}" if percent >= 1 else f"{percent:.2g}"
         return (
             f"injected {self.injected} of {self.targets} targets; {short(self.trainable)} of "
-            f"{short(self.total)} parameters trainable ({percent:.3g} %)"
+            f"{short(self.total)} parameters trainable ({digits} %)"
         )
 
 

@@ -27,7 +27,7 @@ from espnet_peft.adapters.storage import (
 
 MANIFEST = "MANIFEST.json"
 ENDINGS = (".zip", ".tar.gz", ".tgz")
-BASE_CONFIG, BASE_WEIGHTS = "config.json", "model.safetensors"
+BASE_CONFIG, BASE_WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer*"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the first day that a zip file can name
 CHUNK = 1 << 20
 
@@ -89,12 +89,8 @@ def _base_files(dir: Path, fingerprint: str, weights: bool) -> dict[str, Path]:
             f"{path}: fingerprint {str(found)[:12]}, expected {fingerprint[:12]}; give the base "
             f"that the adapter was trained on"
         )
-    skip = () if weights else (BASE_WEIGHTS,)
-    return {
-        f"base/{x.name}": x
-        for x in sorted(dir.iterdir())
-        if x.is_file() and x.name not in skip and not x.name.startswith(".")
-    }
+    found = [path, *dir.glob(TOKENIZER)] + ([dir / BASE_WEIGHTS] if weights else [])
+    return {f"base/{one.name}": one for one in found}
 
 
 def _digest(path: Path) -> dict[str, Any]:

@@ -82,7 +82,7 @@ def _start(model: nn.Module, side: str, options: PromptOptions) -> torch.Tensor:
         n = options.encoder_virtual_tokens
     there = base_parameters(model)
     like = next(value for key, value in there.items() if key.startswith(f"{side}."))
-    width = there[model.final_norms()[-1][1] + ".weight"].numel()
+    width = there[dict(model.final_norms())[side] + ".weight"].numel()
     embedding = next((m for m in getattr(model, side).children() if _embeds(m)), None)
     if side == "decoder" and options.init == "vocab" and embedding is not None:
         rows = torch.randint(embedding.num_embeddings, (n,), device=like.device)

@@ -48,6 +48,10 @@ class Method:
     to_hf: Callable[..., dict[str, Any]] | None = None
     export: Callable[..., tuple[Any, dict[Key, torch.Tensor]]] | None = None
 
+    def __reduce__(self) -> tuple[Callable[[str], Method], tuple[str]]:
+        # Functions made inside functions cannot be pickled; the name is enough.
+        return get_method, (self.name,)
+
 
 @dataclass(frozen=True)
 class Part:
@@ -81,6 +85,11 @@ def register(method: Method) -> Method:
         raise ValueError(f"adapters: method {method.name!r} is registered twice")
     _METHODS[method.name] = method
     return method
+
+
+def get_method(name: str) -> Method:
+    """Return the method of this name, which has to be there."""
+    return _METHODS[name]
 
 
 def available() -> list[str]:

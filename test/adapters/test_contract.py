@@ -1,5 +1,8 @@
 """Every method keeps the same promises on every base."""
 
+import copy
+import pickle
+
 import pytest
 import torch
 
@@ -29,6 +32,7 @@ IDENTITY = [
     ("adapter", {"bottleneck": 8, "kind": "pfeiffer", "activation": "relu"}, False),
     ("adapter", {"bottleneck": 8, "kind": "parallel", "scale": 4.0}, False),
     ("adapter", {"bottleneck": 8, "train_layernorm": True, "side": "decoder"}, False),
+    ("adapter+norm", {"adapter": {"bottleneck": 8, "train_layernorm": True}}, False),
     ("lora+adapter", {"lora": {"r": 2}, "adapter": {"bottleneck": 8}}, False),
 ]
 OTHERS = [
@@ -47,7 +51,7 @@ ONE_EACH = list({case[0]: case for case in CASES}.values())
 BASES = {"mini": {}, "narrow": {"n_audio_layer": 4, "n_audio_state": 16, "n_text_state": 16}}
 
 
-def ids(case):
+def ids(case: tuple) -> str:
     return f"{case[0]}:{','.join(f'{k}={v}' for k, v in case[1].items())}"
 
 
@@ -108,6 +112,13 @@ def test_contract(case, dims, make, run, train, tmp_path):
     assert torch.allclose(run(fresh), after, atol=1e-4)
     assert torch.equal(run(fresh), after) or case in CONVERTED
 
+    fresh = make(**dims)
+    adapters.load(fresh, tmp_path / "hi", "again", trainable=True)
+    again = adapters.trainable_state_dict(fresh)
+    assert len(again) == len(trainable)
+    train(fresh)
+    assert not torch.equal(run(fresh), after)
+
     if mergeable:
         adapters.merge(base, "hi")
         assert torch.allclose(run(base), after, atol=1e-4)
@@ -152,3 +163,19 @@ def test_many_adapters_at_once(order, make, run, train, tmp_path):
     adapters.delete(base, adapters.active(base))
     assert same(bits(base), weights)
     assert set(base.state_dict()) == names
+
+
+def test_copies_are_independent(make, run, train):
+    base = make()
+    for name, method in enumerate(("lora", "norm", "adapter", "prompt")):
+        adapters.inject(base, adapters.make_config(method), f"a{name}")
+    adapters.set_adapter(base, "a1")
+    before = run(base)
+    for other in (copy.deepcopy(base), pickle.loads(pickle.dumps(base))):
+        assert torch.equal(run(other), before)
+        train(other)
+        assert not torch.equal(run(other), before)
+        for name in adapters.names(other):
+            adapters.delete(other, name)
+        assert torch.equal(run(other), run(make()))
+    assert torch.equal(run(base), before)
