@@ -4,6 +4,7 @@
 import argparse
 import logging
 import multiprocessing
+import signal
 import unicodedata
 from collections import defaultdict
 from pathlib import Path
@@ -165,7 +166,9 @@ def main(argv: list[str] | None = None) -> None:
         raise ValueError(f"--nj {args.nj} --max_seconds {args.max_seconds}: expected more than 0")
     if not args.lang.split():
         raise ValueError("--lang is empty, expected one language or more")
-    with multiprocessing.get_context("fork").Pool(args.nj) as pool:
+    # Ctrl-C ends the workers by way of the main process, without a traceback of each.
+    ignore = (signal.SIGINT, signal.SIG_IGN)
+    with multiprocessing.get_context("fork").Pool(args.nj, signal.signal, ignore) as pool:
         plan = prepare(args, pool)
     for language, sets in plan.items():
         for name, utterances in sets.items():

@@ -10,6 +10,7 @@ import io
 import multiprocessing
 import os
 import random
+import signal
 import wave
 import zlib
 from collections.abc import Iterable
@@ -26,6 +27,7 @@ from espnet_peft.bin import run
 from espnet_peft.kaldi import write_table
 
 RATE = 16000
+BATCH = 32  # utterances that a process speaks at a time
 SPLITS = ("train", "dev", "test")
 # Share of a target language's training set that the base model hears, as the real Whisper had
 # heard a little of many languages: 150, 100, 60 and 50 of 800 utterances.
@@ -77,14 +79,23 @@ def plan_language(language: str, sizes: dict[str, int], seed: int) -> dict[str, 
     return plan
 
 
-def speak(utterance: Utterance) -> np.ndarray:
-    """Synthesise one utterance: int16 (n,) at 16 kHz."""
-    u = utterance
-    samples, rate, _ = synthesise(u.text, u.language, u.speaker.variant, u.pitch, u.rate)
-    if len(samples) == 0:
-        raise ValueError(f"{u.utt_id}: eSpeak NG said nothing for '{u.text}'")
-    clean = soxr.resample(samples.astype(np.float32) / 32768.0, rate, RATE)
-    return record(clean, u.speaker, np.random.default_rng(zlib.crc32(u.utt_id.encode())))
+def speak(utterances: list[Utterance]) -> list[np.ndarray]:
+    """Synthesise utterances: int16 (n,) at 16 kHz each.
+
+    All are spoken before any is resampled: every utterance forks, and what is written after a
+    fork has its memory pages copied.
+    """
+    spoken = [
+        synthesise(u.text, u.language, u.speaker.variant, u.pitch, u.rate)[:2] for u in utterances
+    ]
+    result = []
+    for u, (samples, rate) in zip(utterances, spoken, strict=True):
+        if len(samples) == 0:
+            raise ValueError(f"{u.utt_id}: eSpeak NG said nothing for '{u.text}'")
+        clean = soxr.resample(samples.astype(np.float32) / 32768.0, rate, RATE)
+        rng = np.random.default_rng(zlib.crc32(u.utt_id.encode()))
+        result.append(record(clean, u.speaker, rng))
+    return result
 
 
 def _wav_bytes(samples: np.ndarray) -> bytes:
@@ -102,12 +113,15 @@ def write_audio(path: Path, utterances: list[Utterance], audio: Iterable) -> dic
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(f"{path}.tmp")
     wav_scp = {}
-    with open(temporary, "wb") as ark:
-        for utterance, samples in zip(utterances, audio, strict=True):
-            ark.write(f"{utterance.utt_id} ".encode())
-            wav_scp[utterance.utt_id] = f"{path}:{ark.tell()}"
-            ark.write(_wav_bytes(samples))
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "wb") as ark:
+            for utterance, samples in zip(utterances, audio, strict=True):
+                ark.write(f"{utterance.utt_id} ".encode())
+                wav_scp[utterance.utt_id] = f"{path}:{ark.tell()}"
+                ark.write(_wav_bytes(samples))
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
     return wav_scp
 
 
@@ -176,8 +190,12 @@ def main(argv: list[str] | None = None) -> None:
     data = Path(args.data)
     sets = {f"{split}_{language}": plans[language][split] for language in plans for split in SPLITS}
     wav_scp: dict[str, str] = {}
-    with multiprocessing.get_context("fork").Pool(args.nj) as pool:
-        audio = pool.imap(speak, (u for us in sets.values() for u in us), chunksize=16)
+    # Ctrl-C ends the workers by way of the main process, without a traceback of each.
+    ignore = (signal.SIGINT, signal.SIG_IGN)
+    with multiprocessing.get_context("fork").Pool(args.nj, signal.signal, ignore) as pool:
+        flat = [u for utterances in sets.values() for u in utterances]
+        batches = [flat[k : k + BATCH] for k in range(0, len(flat), BATCH)]
+        audio = (samples for batch in pool.imap(speak, batches) for samples in batch)
         for name, utterances in sets.items():
             part = (next(audio) for _ in utterances)
             wav_scp |= write_audio(data / "audio" / f"{name}.ark", utterances, part)
