@@ -87,7 +87,8 @@ def inject(
             parameter.requires_grad_(True)
         raise
     report = Report(name, config.method, injected, targets, *count(model))
-    logging.getLogger(__name__).info("%s", report)
+    if trainable:
+        logging.getLogger(__name__).info("%s", report)
     return report
 
 

@@ -1,6 +1,6 @@
 """Methods by name, and configurations made from plain dictionaries.
 
-A method is one file that ends in `register(Method(...))`; `methods.py` imports it.
+A method is one file in `methods/` that ends in `register(Method(...))`.
 """
 
 from __future__ import annotations

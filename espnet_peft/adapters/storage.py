@@ -9,6 +9,7 @@ a free dictionary, while a key of our own beside it makes peft warn that peft is
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -28,7 +29,7 @@ from espnet_peft.adapters.active import (
     set_adapter,
     state_of,
 )
-from espnet_peft.adapters.inject import check_name, inject
+from espnet_peft.adapters.inject import check_name, inject, short
 from espnet_peft.adapters.registry import AdapterConfig, Key, Part, make_config
 
 PREFIX = "base_model.model."
@@ -233,7 +234,7 @@ def load(
     if ours["base_fingerprint"] != here:
         raise ValueError(
             f"{dir / CONFIG_FILE}: made for the base with fingerprint "
-            f"{ours['base_fingerprint'][:12]}, found {here[:12]}; load the base that it was "
+            f"{str(ours['base_fingerprint'])[:12]}, found {here[:12]}; load the base that it was "
             f"trained on"
         )
     state = read_weights(dir)
@@ -249,4 +250,8 @@ def load(
         delete(model, name)
         set_adapter(model, before)
         raise
+    count = sum(tensor.numel() for tensor in state.values())
+    logging.getLogger(__name__).info(
+        "loaded %s as %r: %s, %s parameters", dir, name, config.method, short(count)
+    )
     return name

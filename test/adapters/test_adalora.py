@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from espnet_peft import adapters
-from espnet_peft.adapters.adalora import AdaloraOptions, Allocator
+from espnet_peft.adapters.methods.adalora import AdaloraOptions, Allocator
 
 CONF = {"total_step": 12, "init_r": 4, "target_r": 2, "tinit": 2, "tfinal": 3, "target": "qv"}
 

@@ -112,7 +112,7 @@ def test_nothing_changes_where_a_check_fails(base, method, conf):
 def test_a_failure_half_way_leaves_the_model_as_it_was(base, monkeypatch):
     adapters.inject(base, adapters.make_config("norm"), "first")
     before = set(base.state_dict())
-    monkeypatch.setattr("espnet_peft.adapters.bottleneck.add_values", lambda *_: 1 / 0)
+    monkeypatch.setattr("espnet_peft.adapters.methods.bottleneck.add_values", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         adapters.inject(base, adapters.make_config("lora+adapter"), "second")
     assert set(base.state_dict()) == before

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from espnet_peft.adapters.norm import norm_parameters
+from espnet_peft.adapters.methods.norm import norm_parameters
 from espnet_peft.adapters.registry import Key, Method, one_of, register, within
 from espnet_peft.adapters.targets import select_roles, sides_of
 from espnet_peft.adapters.values import (
