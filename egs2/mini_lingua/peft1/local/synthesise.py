@@ -179,6 +179,8 @@ def main(argv: list[str] | None = None) -> None:
         for name in ("n_train_rich", "n_train_target", "n_dev", "n_test", "nj")
         if getattr(args, name) < 1
     ]
+    if not base_langs:
+        faults.append("--base_langs is empty: expected one language or more")
     if faults:
         raise ValueError("; ".join(faults))
     plans = {}
