@@ -51,6 +51,28 @@ ONE_EACH = list({case[0]: case for case in CASES}.values())
 BASES = {"mini": {}, "narrow": {"n_audio_layer": 4, "n_audio_state": 16, "n_text_state": 16}}
 
 
+# Which of the base's own parameters a method may train; the others train none of them.
+OF_THE_BASE = {
+    "norm": lambda key: "ln" in key,
+    "bias": lambda key: key.endswith(".bias"),
+    "full": lambda key: True,
+}
+
+
+def check_trainable(model, method, conf):
+    """The adapter's own parameters train, and those of the base that its methods are about."""
+    of_base = adapters.base_parameters(model)
+    kinds = set(method.split("+")) & OF_THE_BASE.keys()
+    if "train_layernorm" in str(conf):
+        kinds.add("norm")
+    may = {key for key in of_base if any(OF_THE_BASE[kind](key) for kind in kinds)}
+    do = {key for key, p in of_base.items() if p.requires_grad}
+    if any(method.split("+") == [kind] and not conf for kind in kinds):
+        assert do == may
+    assert do <= may and bool(do) == bool(may)
+    assert do or sum(p.requires_grad for p in model.parameters()) > 0
+
+
 def ids(case: tuple) -> str:
     return f"{case[0]}:{','.join(f'{k}={v}' for k, v in case[1].items())}"
 
@@ -80,6 +102,7 @@ def test_contract(case, dims, make, run, train, tmp_path):
     assert torch.equal(run(base), before) == (case in IDENTITY)
     assert torch.allclose(run(base), before, atol=1e-4) == (case not in OTHERS)
 
+    check_trainable(base, method, conf)
     trainable = {key: p for key, p in base.named_parameters() if p.requires_grad}
     assert trainable.keys() == adapters.trainable_state_dict(base).keys()
     assert report.trainable == sum(p.numel() for p in trainable.values())

@@ -37,8 +37,9 @@ def select(model: nn.Module, options: BiasOptions) -> list[str]:
     if options.target != "every":
         modules = select_roles(model, PRESETS[options.target], options.side, options.layers)
     elif options.layers is None:
-        prefixes = tuple(f"{side}." for side in sides_of(options.side))
-        modules = [name for name, _ in base_modules(model) if name.startswith(prefixes)]
+        # Both sides mean the whole model, with what belongs to neither: a CTC head.
+        prefix = "" if options.side == "both" else f"{options.side}."
+        modules = [name for name, _ in base_modules(model) if name.startswith(prefix)]
     else:
         specs = select_layers(model, options.side, options.layers)
         modules = [name for spec in specs for names in spec.modules.values() for name in names]
