@@ -32,7 +32,7 @@ lint: setup ## ruff and shellcheck
 	@$(ACTIVATE) && ruff check . && ./tools/lint_shell.sh
 
 pytest: setup
-	@$(ACTIVATE) && OMP_NUM_THREADS=1 python -m pytest -q -n $(PYTEST_WORKERS) $(PYTEST_ARGS)
+	@$(ACTIVATE) && OMP_NUM_THREADS=1 python -m pytest -q -n $(PYTEST_WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 # After pytest, since make without -j runs from left to right.
 bats: setup
