@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,7 +20,7 @@ def base_state(model: Whisper) -> dict[str, Tensor]:
     """The base's own tensors under their own names, whatever adapters wrap them."""
     state = {}
     for name, tensor in model.state_dict().items():
-        name = name.replace(".base_layer.", ".")
+        name = re.sub(r"(\.base_layer)+\.", ".", name)  # wraps may be nested
         if name in model.base_names:
             state[name] = tensor
     return state

@@ -1,8 +1,8 @@
 """Find the scores of experiments and average them over seeds.
 
-A base directory ``exp/<base_tag>`` holds ``<system>/<decode_tag>/<set>/score.json`` with speed.json
-beside it. A system is ``base`` (zero-shot) or ``<method_tag>`` (each utterance with the adapter that
-the router chose); training leaves train_stats.json in ``<lang>_<method_tag>``. Several base
+A base directory ``exp/<base_tag>`` holds ``<system>/<decode_tag>/<set>/score.json`` and
+speed.json. A system is ``base`` (zero-shot) or ``<method_tag>`` (each utterance with the adapter
+that the router chose); training leaves train_stats.json in ``<lang>_<method_tag>``. Several base
 directories are several seeds.
 """
 

@@ -11,13 +11,15 @@ import torch
 
 
 def export_results(model, stats: dict, options, out_dir: Path) -> None:
-    """Write `adapter/` (or `base/` after pretraining) from the best epoch, `train_stats.json`.
+    """Write `adapter/` (or `base/` after pretraining) from the best weights, `train_stats.json`.
 
-    model: `PEFTModel`, which holds the best weights afterwards. stats: ESPnet's reporter
+    The best weights are those of the best epoch, or with `keep_nbest_models` n > 1 the mean over
+    the n best. model: `PEFTModel`, which holds them afterwards. stats: ESPnet's reporter
     statistics. Raises `ValueError` where no epoch has finished.
     """
     phase, name, mode = options.best_model_criterion[0]
-    best = out_dir / f"{phase}.{name}.best.pth"
+    kind = "ave" if averaged(options) > 1 else "best"
+    best = out_dir / f"{phase}.{name}.{kind}.pth"
     if not stats or not best.exists():
         raise ValueError(
             f"{best}: does not exist: no epoch gave {phase} {name}; check best_model_criterion"
@@ -36,6 +38,12 @@ def export_results(model, stats: dict, options, out_dir: Path) -> None:
         language = options.languages[0] if len(options.languages) == 1 else None
         adapters.save(model.base, out_dir / "adapter", language=language, extra=summary)
     write_json(summary, out_dir / "train_stats.json")
+
+
+def averaged(options) -> int:
+    """How many epochs the final weights are the mean of."""
+    keep = options.keep_nbest_models
+    return keep if isinstance(keep, int) else max(keep, default=1)
 
 
 def summarise(model, stats: dict, options) -> dict:
@@ -60,6 +68,7 @@ def summarise(model, stats: dict, options) -> dict:
         "epochs": len(stats),
         "steps": stats[max(stats)]["train"]["total_count"],
         "best_epoch": best_epoch,
+        "averaged_epochs": min(averaged(options), len(stats)),
         "best_wer": best.get("wer"),
         "best_cer": best.get("cer"),
         "best_loss": best.get("loss"),

@@ -110,7 +110,8 @@ def test_finished_stages_are_kept(done):
 
 def test_a_training_with_other_settings_is_refused(done):
     where, _ = done
-    changed = mini(where, "--stage", "4", "--stop_stage", "4", "--train_args", "--label_smoothing 0.2")
+    other = ("--train_args", "--label_smoothing 0.2")
+    changed = mini(where, "--stage", "4", "--stop_stage", "4", *other)
     assert changed.returncode != 0
     assert "was trained with other settings" in changed.stdout
     assert "--label_smoothing 0.2" in changed.stdout and "--expdir" in changed.stdout

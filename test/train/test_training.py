@@ -113,6 +113,19 @@ def test_resume_after_a_write_that_was_cut_off(lora, adapt, tmp_path):
     assert curves(out_dir) == curves(lora)
 
 
+def test_mean_of_the_best_epochs(lora, adapt, tmp_path):
+    from safetensors.torch import load_file
+
+    out_dir = adapt(tmp_path / "out", "--keep_nbest_models", 4)
+    epochs = [weights(out_dir / f"{epoch}epoch.pth") for epoch in range(1, 5)]
+    saved = load_file(out_dir / "adapter" / "adapter_model.safetensors")
+    norms = sorted(round(float(value.norm()), 4) for value in saved.values())
+    means = [sum(e[name] for e in epochs) / 4 for name in epochs[0]]
+    assert norms == sorted(round(float(value.norm()), 4) for value in means)
+    one = load_file(lora / "adapter" / "adapter_model.safetensors")
+    assert not all(torch.equal(one[name], saved[name]) for name in one)
+
+
 def test_a_run_that_stopped_early_stays_so(adapt, tmp_path):
     # The rate is zero, so nothing improves after the first epoch.
     options = ["--optim_conf", "lr=0.0", "--patience", "1"]
