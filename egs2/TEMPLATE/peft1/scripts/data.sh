@@ -18,6 +18,14 @@ help_message="Usage: $0 [options] <data-dir>"
 data=$1
 
 [ -x local/data.sh ] || die "local/data.sh is missing: it makes ${data}/<set> from the corpus"
+mapfile -t inputs < <(find local -type f -not -path '*/__pycache__/*' | LC_ALL=C sort | sed 's/^/@/')
+want=$(settings "lang=${lang}" "base_langs=${base_langs}" "db_root=${db_root}" "sets=${sets}" \
+    "test_sets=${test_sets}" "local_data_opts=${local_data_opts}" "${inputs[@]}")
+if finished "${data}" "${want}"; then
+    log "${data} is up to date; where the corpus itself has changed, remove ${data}/.done"
+    exit 0
+fi
+rm -f "${data}/.done"
 # shellcheck disable=SC2086  # local_data_opts is a list of words
 local/data.sh ${db_root:+--db_root "${db_root}"} --lang "${lang}" --nj "${nj}" --data "${data}" ${local_data_opts}
 
@@ -31,3 +39,4 @@ pipes=()
 for x in ${sets} ${test_sets}; do
     utils/validate_data_dir.sh --no-feats --lang "${pipes[@]}" "${data}/$x"
 done
+mark_done "${data}" "${want}"
