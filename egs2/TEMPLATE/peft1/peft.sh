@@ -113,10 +113,10 @@ if runs 3; then
     if [ "${base_model}" = pretrain ]; then
         token_text=${feats}/${pretrain_set}/text
         for l in ${lang}; do token_text+=" ${feats}/${train_set}_$l/text"; done
-        scripts/pretrain.sh --cmd "${cuda_cmd}" --train_config "${pretrain_config}" --seed "${seed}" --ngpu "${ngpu}" \
-            --token_type "${token_type}" --n_tokens "${n_tokens}" --token_langs "${token_langs}" \
-            --token_text "${token_text}" \
-            "${feats}/${pretrain_set}" "${feats}/${pretrain_valid}" "${base_dir}"
+        printf 'scripts/pretrain.sh --train_config %q --seed %q --ngpu %q --token_type %q --n_tokens %q --token_langs %q --token_text %q %q %q %q\n' \
+            "${pretrain_config}" "${seed}" "${ngpu}" "${token_type}" "${n_tokens}" "${token_langs}" "${token_text}" \
+            "${feats}/${pretrain_set}" "${feats}/${pretrain_valid}" "${base_dir}" |
+            scripts/jobs.sh --cmd "${cuda_cmd}" --gpu "${ngpu}" --max_jobs 1 "${base_dir}/log/pretrain"
     else
         scripts/base.sh --base_recipe "${base_recipe}" --pad_to "${pad_to}" "${base_model}" "${base}"
     fi
@@ -130,7 +130,7 @@ if runs 4; then
                 "${config}" "${seed}" "${ngpu}" "${train_args}" "$l" "${feats}/${train_set}_$l" \
                 "${feats}/${valid_set}_$l" "${base}" "${base_dir}/${l}_$(basename "${config}" .yaml)"
         done
-    done | scripts/jobs.sh --cmd "${cuda_cmd}" --max_jobs "${max_jobs}" "${base_dir}/log/train"
+    done | scripts/jobs.sh --cmd "${cuda_cmd}" --gpu "${ngpu}" --max_jobs "${max_jobs}" "${base_dir}/log/train"
 fi
 
 if runs 5; then

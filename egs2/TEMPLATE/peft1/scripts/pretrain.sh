@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Stage 3 without a pretrained recogniser: tokenizer and model from scratch.
 set -euo pipefail
-cmd=run.pl                 # launcher
 train_config=conf/pretrain.yaml    # training configuration
 token_type=char            # char, unigram or bpe
 n_tokens=256               # vocabulary size for unigram and bpe
@@ -36,9 +35,7 @@ keep_or_clear "${out}/pretrain" "${want}"
 rm -rf "${out}/base_model" "${out}/tokenizer"
 python3 -m espnet_peft.bin.train_tokenizer --text "${texts[@]#@}" --languages "${token_langs}" \
     --model_type "${token_type}" --vocab_size "${n_tokens}" --byte_fallback true --out "${out}/tokenizer"
-# shellcheck disable=SC2086  # cmd is a launcher with its options
-${cmd} --gpu "${ngpu}" "${out}/log/pretrain.log" \
-    python3 -m espnet_peft.bin.train --config "${train_config}" --tokenizer "${out}/tokenizer" \
+python3 -m espnet_peft.bin.train --config "${train_config}" --tokenizer "${out}/tokenizer" \
     --train_dir "${train}" --valid_dir "${valid}" --seed "${seed}" --ngpu "${ngpu}" --output_dir "${out}/pretrain"
 mv "${out}/pretrain/base" "${out}/base_model"
 mark_done "${out}/base_model" "${want}"
