@@ -113,7 +113,7 @@ def common(toy, out_dir, steps, epochs):
     return [
         *("--train_dir", toy / "train", "--valid_dir", toy / "valid", "--output_dir", out_dir),
         *("--num_iters_per_epoch", steps, "--max_epoch", epochs, "--batch_bins", 600),
-        *("--optim_conf", "lr=0.01", "--scheduler", "linearwarmupdecay"),
+        *("--optim_conf", "{lr: 0.01, fused: true}", "--scheduler", "linearwarmupdecay"),
         *("--scheduler_conf", "warmup_steps=2", "--specaug_conf", "time_masks=1", "--seed", 7),
     ]
 

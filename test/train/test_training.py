@@ -139,7 +139,7 @@ def test_a_run_that_stopped_early_stays_so(adapt, tmp_path):
 def test_changed_settings_are_refused(lora, adapt, tmp_path):
     out_dir = tmp_path / "out"
     shutil.copytree(lora, out_dir, symlinks=True)
-    with pytest.raises(ValueError, match=r"optim_conf: \{'lr': 0.01\}, now \{'lr': 0.02\}.*seed"):
+    with pytest.raises(ValueError, match=r"optim_conf: .*'lr': 0.01.*, now .*'lr': 0.02.*seed"):
         adapt(out_dir, "--optim_conf", "lr=0.02", "--seed", 9)
     assert yaml.safe_load((out_dir / "config.yaml").read_text())["seed"] == 7
     adapt(out_dir, "--resume", "false", "--seed", 9)
