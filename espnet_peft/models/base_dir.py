@@ -119,7 +119,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def load_strictly(model: Whisper, state: dict[str, Tensor], path: Path) -> None:
-    """Load tensors where names and shapes are exactly the model's, ValueError otherwise."""
+    """Load tensors with exactly the model's names and shapes, and no NaN; ValueError otherwise."""
     wanted = model.state_dict()
     faults = [f"lacks {name}" for name in wanted if name not in state]
     faults += [f"has unknown {name}" for name in state if name not in wanted]
@@ -127,6 +127,11 @@ def load_strictly(model: Whisper, state: dict[str, Tensor], path: Path) -> None:
         f"{name} is {list(state[name].shape)}, expected {list(tensor.shape)}"
         for name, tensor in wanted.items()
         if name in state and state[name].shape != tensor.shape
+    ]
+    faults += [
+        f"{name} holds NaN or inf"
+        for name, tensor in state.items()
+        if name in wanted and not torch.isfinite(tensor).all()
     ]
     if faults:
         shown = "; ".join(faults[:4]) + (f"; and {len(faults) - 4} more" if faults[4:] else "")

@@ -42,8 +42,10 @@ def build_whisper(dims: dict | Dims, tokenizer: Tokenizer, ctc: bool = False) ->
 
 def check_dims(dims: dict | Dims, tokenizer: Tokenizer) -> Dims:
     """Complete and check sizes; all faults are reported together."""
-    given = dims.asdict() if isinstance(dims, Dims) else dict(dims)
     known = list(Dims.__dataclass_fields__)
+    given = dims.asdict() if isinstance(dims, Dims) else dims
+    if not isinstance(given, dict):
+        raise ValueError(f"dims: found {given!r}, expected sizes: {' '.join(known)}")
     full = {**DEFAULTS, "n_vocab": tokenizer.vocab_size, **given}
     faults = [f"{key} is unknown" for key in full if key not in known]
     faults += [f"{key} is missing" for key in known if key not in full]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import warnings
 from pathlib import Path
 
 from espnet_peft.models.base_dir import load_strictly
@@ -25,13 +27,18 @@ def load_openai_file(path: str | Path) -> Whisper:
             f"{path}: not an OpenAI Whisper checkpoint, expected dims and model_state_dict;"
             " give a .pt of openai/whisper, or a base directory"
         )
-    dims = dict(held["dims"])
+    dims, state = held["dims"], held["model_state_dict"]
+    if not isinstance(dims, dict) or not isinstance(state, dict):
+        raise ValueError(
+            f"{path}: dims is {type(dims).__name__} and model_state_dict {type(state).__name__},"
+            " expected two dicts; get the file again"
+        )
     tokenizer = tokenizer_of_size(dims.get("n_vocab", 0), path)
     try:
         model = Whisper(check_dims(dims, tokenizer), tokenizer)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    load_strictly(model, held["model_state_dict"], path)
+    load_strictly(model, state, path)
     model.base_fingerprint = fingerprint(model)
     return model
 
@@ -41,13 +48,20 @@ def read_pickle(path: Path) -> object:
     import torch
 
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on pickles of other protocols than torch's
+            return torch.load(path, map_location="cpu", weights_only=True)
     except OSError:
         raise
     except Exception as error:  # the unpickler raises whatever a foreign file makes it
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:100]
+        called = re.search(r"GLOBAL (\S+)", str(error))
+        reason = (
+            f"loading it would run {called[1]}, which was not done"
+            if called
+            else "it is damaged, or no file of torch.save"
+        )
         raise ValueError(
-            f"{path}: not a checkpoint of tensors ({reason}); get the file again"
+            f"{path}: not a checkpoint of tensors: {reason}; get the file again"
         ) from error
 
 

@@ -1,6 +1,8 @@
 """What loads and what is refused, each with one line that says why."""
 
 import json
+import os
+import pickle
 import subprocess
 import sys
 
@@ -126,6 +128,38 @@ def test_what_is_no_hf_whisper_is_refused(tmp_path):
     refuses("pytorch_model.bin: list, expected names and tensors", tmp_path)
     torch.save({"model.encoder.conv1.bias": torch.zeros(9)}, tmp_path / "pytorch_model.bin")
     refuses("not the weights of this model", tmp_path)
+
+
+def test_what_is_no_checkpoint_says_so_and_is_not_run(tmp_path):
+    path, mark = tmp_path / "base.pt", tmp_path / "ran"
+
+    class Code:
+        def __reduce__(self):
+            return os.system, (f"touch {mark}",)
+
+    path.write_text("hello")
+    refuses("base.pt: not a checkpoint of tensors: it is damaged, or no file", path)
+    path.write_bytes(b"")
+    refuses("base.pt: not a checkpoint of tensors: it is damaged, or no file", path)
+    torch.save(Code(), path)
+    refuses("base.pt: .*would run posix.system, which was not done", path)
+    for protocol in (2, 4):
+        path.write_bytes(pickle.dumps(Code(), protocol))
+        refuses("base.pt: not a checkpoint of tensors", path)
+    assert not mark.exists()
+    torch.save({"dims": 3, "model_state_dict": {}}, path)
+    refuses("base.pt: dims is int .* expected two dicts", path)
+
+
+def test_weights_with_nan_are_refused(base_dir):
+    config = json.loads((base_dir / "config.json").read_text())
+    state = load_file(base_dir / "model.safetensors")
+    state["encoder.conv1.bias"][3] = float("nan")
+    save_file(state, base_dir / "model.safetensors")
+    (base_dir / "config.json").write_text(json.dumps({**config, "fingerprint": None}))
+    refuses("model.safetensors: .*encoder.conv1.bias holds NaN or inf", base_dir)
+    (base_dir / "config.json").write_text(json.dumps({**config, "dims": None}))
+    refuses("dims: found None, expected sizes", base_dir)
 
 
 def test_build_names_all_wrong_sizes(char_tokenizer):
