@@ -114,7 +114,9 @@ def make_config(method: str, conf: dict[str, Any] | None = None) -> AdapterConfi
         raise ValueError(f"method {method!r}: a method appears twice; name each once")
     if len(names) > 1 and "full" in names:
         raise ValueError(f"method {method!r}: 'full' already trains everything; use it alone")
-    conf = dict(conf or {})
+    conf = {} if conf is None else conf
+    if not isinstance(conf, dict):
+        raise ValueError(f"method_conf of {method!r}: found {conf!r}, expected options by name")
     if len(names) == 1:
         nested = set(conf) == {method} and isinstance(conf[method], dict)
         confs = conf if nested else {method: conf}

@@ -78,6 +78,8 @@ def test_summary_folds_layer_numbers():
         ("lora", {"rank": 4, "r": "16"}, "unknown option 'rank'.*r is '16', expected int"),
         ("lora", {"r": 0}, "r is 0, expected 1 to"),
         ("lora", {"r": True}, "expected int"),
+        ("lora", 3, "method_conf of 'lora': found 3, expected options by name"),
+        ("lora", [1], "found .1., expected options by name"),
         ("lora", {"init_lora_weights": False}, "would not start as the base"),
         ("lora", {"init_lora_weights": "loftq"}, "quantises"),
         ("lora+norm", {"r": 4}, "unexpected r, expected one block"),
