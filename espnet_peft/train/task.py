@@ -16,6 +16,7 @@ from espnet_peft import adapters, models
 from espnet_peft.train.collate import collate
 from espnet_peft.train.data import check_data, digest, expand_dir, source_digest
 from espnet_peft.train.model import PEFTModel
+from espnet_peft.train.options import check_config_file, check_optimizer, value_faults
 from espnet_peft.train.preprocess import Preprocessor
 from espnet_peft.train.resume import check_output_dir
 from espnet_peft.train.schedule import LinearWarmupDecay
@@ -77,6 +78,7 @@ class PEFTTask(AbsTask):
     def main(cls, args: argparse.Namespace | None = None, cmd=None) -> None:
         """Check options, data and output directory, then train. Raises `ValueError`."""
         if args is None:
+            check_config_file(cmd)
             args = cls.get_parser().parse_args(cmd)
         logging.getLogger().setLevel(args.log_level)
         if not args.print_config:
@@ -162,12 +164,13 @@ def prepare(args: argparse.Namespace) -> None:
     args.data_digest = digest(files)
     args.source_digest = source_digest(args.tokenizer if args.build else args.base_model)
     complete_schedule(args)
+    check_optimizer(args)
     check_output_dir(args)
 
 
 def check_options(args: argparse.Namespace) -> None:
     """Refuse a wrong combination of options, all faults at once."""
-    faults = []
+    faults = value_faults(args)
     if args.output_dir is None:
         faults.append("--output_dir is missing")
     if bool(args.build) == bool(args.base_model):

@@ -4,6 +4,7 @@ import kaldiio
 import numpy as np
 import pytest
 
+from espnet_peft.bin.train import main
 from espnet_peft.train.data import expand_dir
 
 
@@ -59,6 +60,11 @@ def test_missing_directory(adapt, tmp_path):
         (["--tokenizer", "t", "--build", "n_audio_state=8"], "expected one of --base_model"),
         (["--valid_wer", "false"], "valid_wer false needs another"),
         (["--scheduler_conf", "warmup_steps=99"], "expected 0 <= warmup_steps < total_steps"),
+        (["--scheduler_conf", "warmup=3"], "scheduler_conf: .*'warmup'"),
+        (["--optim_conf", "learning=3"], "optim_conf: adamw does not take .*'learning'"),
+        (["--optim_conf", "lr=high"], "optim_conf: adamw does not take"),
+        (["--batch_bins", "0", "--max_epoch", "0"], "max_epoch: found 0, .*; batch_bins: found 0"),
+        (["--ngpu", "99"], "--ngpu 99: found . usable GPUs; give"),
     ],
 )
 def test_options(options, message, adapt, tmp_path):
@@ -73,6 +79,26 @@ def test_unknown_key_in_the_configuration(adapt, tmp_path, capsys):
         adapt(tmp_path / "out", "--config", config)
     assert caught.value.code == 2
     assert "learning_rate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("method: [lora\n", "conf.yaml: no YAML: .*line 2"),
+        ("- method\n", "conf.yaml: found list, expected lines of `key: value`"),
+        ("", "conf.yaml: found an empty file"),
+        ("method_conf: 3\nmax_epoch: [1]\n", "method_conf: found 3, .*; max_epoch: found .1.,"),
+        ("scheduler: never\n", "scheduler: found 'never', expected one of"),
+    ],
+)
+def test_no_settings_in_the_configuration(text, message, toy, base, tmp_path):
+    (tmp_path / "conf.yaml").write_text(text)
+    options = ["--config", tmp_path / "conf.yaml", "--base_model", base, "--method", "lora"]
+    options += ["--train_dir", toy / "train", "--valid_dir", toy / "valid"]
+    with pytest.raises(ValueError, match=message) as caught:
+        main([str(option) for option in [*options, "--output_dir", tmp_path / "out"]])
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
 
 
 def test_raw_audio_in_an_ark(adapt, tmp_path):
