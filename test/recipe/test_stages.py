@@ -29,6 +29,15 @@ def run(*options: str, recipe: Path = MINI) -> subprocess.CompletedProcess:
         (["--base_model", ""], "--base_model is empty"),
         (["--nj", "0"], "--nj 0: expected a number of 1 or more"),
         (["--route", "telepathy"], "--route telepathy"),
+        (["--ngpu", "all"], "--ngpu all: expected a number of 0 or more"),
+        (["--n_mels", "eighty"], "--n_mels eighty: expected a number of 1 or more"),
+        (["--expected_rate", "16k"], "--expected_rate 16k: expected a number"),
+        (["--feats_type", "mfcc"], "--feats_type mfcc: expected one of: fbank raw"),
+        (["--normalise", "all"], "--normalise all: expected one of: basic whisper_basic none"),
+        (["--token_type", "word"], "--token_type word: expected one of: char unigram bpe"),
+        (["--datadir", "my data"], "--datadir 'my data': white space, a quote"),
+        (["--base_tag", "it's"], "--base_tag 'it's': white space, a quote"),
+        (["--dumpdir", "JOBS/dump"], "--dumpdir 'JOBS/dump': white space, a quote"),
         (["--stage"], "stage"),
         (["surplus"], "unexpected argument 'surplus'"),
     ],
@@ -61,6 +70,44 @@ def test_a_stage_without_inputs_names_the_stage_that_makes_them(stage, maker, tm
     )
     assert done.returncode != 0
     assert f"stage {maker} makes it (--stage {maker})" in done.stderr + done.stdout
+
+
+def test_a_faulty_data_directory_gets_no_features(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir()
+    (tmp_path / "u.wav").write_bytes(b"unread")
+    for name, rows in {
+        "wav.scp": [f"s-u{n} {tmp_path}/u.wav" for n in (1, 2)],
+        "text": ["s-u1 one", "s-u1 one", "s-u2 "],
+        "utt2spk": ["s-u1 s", "s-u2 s"],
+        "spk2utt": ["s s-u1 s-u2"],
+        "utt2lang": ["s-u1 en", "s-u2 en"],
+    }.items():
+        (data / name).write_text("\n".join(rows) + "\n")
+    done = subprocess.run(
+        ["scripts/features.sh", data, tmp_path / "out"], cwd=MINI, capture_output=True, text=True
+    )
+    assert done.returncode != 0
+    assert f"{data}/text:2: id 's-u1' again" in done.stderr
+    assert f"{data}/text:3: s-u2: empty transcript" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_refusal_names_what_has_changed_once(tmp_path):
+    before = "seed=1\nconf/a.yaml sha256:11\ntext sha256:33\nold sha256:44\nlang=it\n"
+    now = "seed=2\nconf/a.yaml sha256:22\ntext sha256:33\nlang=it\n"
+    (tmp_path / ".settings").write_text(before)
+    script = f'. scripts/lib.sh; keep_or_clear {tmp_path} "$1"'
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script, "test", now.rstrip()],
+        cwd=MINI,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    changes = "then seed=1; content of conf/a.yaml; now seed=2; content of old"
+    assert f"was trained with other settings ({changes})" in done.stderr
+    assert (tmp_path / ".settings").read_text() == before
 
 
 def test_setup_makes_a_recipe_that_explains_itself(tmp_path):

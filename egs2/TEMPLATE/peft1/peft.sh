@@ -64,15 +64,26 @@ done
 [ "${stage}" -le "${stop_stage}" ] || die "--stage ${stage} is after --stop_stage ${stop_stage}"
 [ -n "${lang}" ] || die "--lang is empty: name the languages to adapt to, for example --lang \"hi pa\""
 [ -n "${base_model}" ] || die "--base_model is empty: give a Whisper name, a checkpoint or \"pretrain\""
-for n in nj inference_nj max_jobs num_threads; do
+for n in nj inference_nj max_jobs num_threads n_mels n_tokens ${expected_rate:+expected_rate}; do
     [[ ${!n} =~ ^[1-9][0-9]*$ ]] || die "--$n ${!n}: expected a number of 1 or more"
 done
+for n in ngpu bootstrap seed; do
+    [[ ${!n} =~ ^[0-9]+$ ]] || die "--$n ${!n}: expected a number of 0 or more"
+done
+one_of feats_type fbank raw
+one_of token_type char unigram bpe
+one_of normalise basic whisper_basic none
 [ "${route}" = oracle ] || die "--route ${route}: this version has the strategy oracle"
 
 if [ -z "${base_tag}" ]; then
     # A base directory is <tag>/base_model where a recipe made it.
     base_tag=$(basename "${base_model%/base_model}" .pt)
 fi
+for name in datadir dumpdir expdir base_tag; do
+    # Lists of files are words, commands are quoted, and run.pl puts a number in the place of JOB.
+    [[ ! ${!name} =~ [[:space:]\'\"\\]|JOB ]] ||
+        die "--${name} '${!name}': white space, a quote, a backslash or JOB in it; choose a name without"
+done
 token_langs=${token_langs:-${base_langs} ${lang}}
 feats=${dumpdir}/${feats_type}
 base_dir=${expdir}/${base_tag}

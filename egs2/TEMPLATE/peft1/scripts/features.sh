@@ -22,6 +22,9 @@ if finished "${out}" "${want}"; then
     log "${out} is up to date"
     exit 0
 fi
+pipes=()
+[ "${allow_pipes}" = false ] || pipes=(--allow_pipes)
+utils/validate_data_dir.sh --no-feats --lang "${pipes[@]}" "${data}"
 rm -rf "${out}"
 mkdir -p "${out}/split"
 
@@ -31,9 +34,8 @@ most=$(((n + 999) / 1000))
 keys=()
 for i in $(seq "${nj}"); do keys+=("${out}/split/keys.$i"); done
 utils/split_scp.pl "${data}/utt2spk" "${keys[@]}"
-opts=()
+opts=("${pipes[@]}")
 [ -z "${expected_rate}" ] || opts+=(--expected_rate "${expected_rate}")
-[ "${allow_pipes}" = false ] || opts+=(--allow_pipes)
 # shellcheck disable=SC2086  # cmd is a launcher with its options
 ${cmd} JOB=1:"${nj}" "${out}/log/features.JOB.log" \
     python3 -m espnet_peft.bin.extract_features --data_dir "${data}" --key_file "${out}/split/keys.JOB" \

@@ -14,6 +14,13 @@ need() {
     done
 }
 
+# one_of <option> <value>...: the option, a variable of the script, has one of these values.
+one_of() {
+    local option=$1
+    shift
+    [[ " $* " == *" ${!option} "* ]] || die "--${option} ${!option}: expected one of: $*"
+}
+
 # settings <key=value | @file>...: one line each; a file is represented by a digest of its content.
 settings() {
     local item
@@ -32,7 +39,14 @@ settings() {
 finished() { [ -f "$1/.done" ] && [ "$(cat "$1/.done")" = "$2" ]; }
 
 # changed <dir> <settings>: what differs from the settings that the directory was made with.
-changed() { diff <(cat "$1/.done" 2>/dev/null || cat "$1/.settings") <(printf '%s\n' "$2") | grep '^[<>]' | tr '\n' ' ' || true; }
+changed() {
+    diff <(cat "$1/.done" 2>/dev/null || cat "$1/.settings") <(printf '%s\n' "$2") |
+        sed -n 's/^\([<>]\) \(.*\) sha256:.*/\1 \2/; s/^< /then /p; s/^> /now /p' |
+        awk '{ what = $0; sub(/^(then|now) /, "", what) }
+            what ~ /=/ { list = list "; " $0; next }
+            !seen[what]++ { list = list "; content of " what }
+            END { print substr(list, 3) }'
+}
 
 # mark_done <dir> <settings>: written last, so that a directory without it is unfinished.
 mark_done() {
