@@ -15,7 +15,15 @@ from collections.abc import Callable
 from typing import NoReturn
 
 # What the savers that are not Python's own say when the disk is full or a quota is used up.
-_DISK_FULL = ("no space left", "storagefull", "file write failed", "quota exceeded")
+_DISK_FULL = (
+    "no space left",
+    "storagefull",
+    "file write failed",
+    "quota exceeded",
+    # torch.save, whose reason is lost when its small last pieces are flushed
+    "iostream error",
+    "unexpected pos",
+)
 
 
 def run(main: Callable[[list[str] | None], None], prog: str) -> NoReturn:

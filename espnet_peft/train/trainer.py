@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import os
-import pickle
-import shutil
 import time
 from pathlib import Path
 
@@ -19,8 +16,14 @@ from espnet2.train.trainer import Trainer, TrainerOptions
 from espnet_peft.train.curves import plot_curves
 from espnet_peft.train.export import export_results
 from espnet_peft.train.progress import Progress
-
-CHECKPOINT, PREVIOUS = "checkpoint.pth", "checkpoint.previous.pth"
+from espnet_peft.train.recovery import (
+    CHECKPOINT,
+    PREVIOUS,
+    complete_epoch,
+    drop_torn,
+    is_readable,
+    keep_previous,
+)
 
 
 @dataclasses.dataclass
@@ -37,9 +40,7 @@ class PEFTTrainer(Trainer):
 
     @classmethod
     def build_options(cls, args) -> PEFTTrainerOptions:
-        values = {
-            f.name: getattr(args, f.name) for f in dataclasses.fields(TrainerOptions)
-        }
+        values = {f.name: getattr(args, f.name) for f in dataclasses.fields(TrainerOptions)}
         return PEFTTrainerOptions(
             **values,
             method=args.method,
@@ -52,6 +53,8 @@ class PEFTTrainer(Trainer):
         """Train, then write the best weights, the statistics and the curves."""
         options, out_dir = trainer_options, Path(trainer_options.output_dir)
         main_process = not distributed_option.distributed or distributed_option.dist_rank == 0
+        if main_process and options.resume:
+            complete_epoch(out_dir, options.best_model_criterion)
         try:
             if not has_stopped_early(out_dir, options):
                 super().run(
@@ -61,6 +64,10 @@ class PEFTTrainer(Trainer):
                     distributed_option=distributed_option,
                     **kwargs,
                 )
+        except BaseException:
+            if main_process:
+                drop_torn(out_dir)
+            raise
         finally:
             stats = read_stats(out_dir) if main_process else None
             if stats:
@@ -157,24 +164,6 @@ def _together(iterator, device: str, distributed: bool):
     if distributed:
         stop.fill_(1)
         torch.distributed.all_reduce(stop, torch.distributed.ReduceOp.SUM)
-
-
-def keep_previous(out_dir: Path) -> None:
-    """Copy the finished checkpoint aside: ESPnet writes the next one over it in place."""
-    current = out_dir / CHECKPOINT
-    if current.exists() and is_readable(current):
-        temporary = out_dir / (PREVIOUS + ".tmp")
-        shutil.copyfile(current, temporary)
-        os.replace(temporary, out_dir / PREVIOUS)
-
-
-def is_readable(checkpoint: Path) -> bool:
-    """Whether the file is a whole checkpoint."""
-    try:
-        torch.load(checkpoint, map_location="cpu", weights_only=False, mmap=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):
-        return False
-    return True
 
 
 def has_stopped_early(out_dir: Path, options: TrainerOptions) -> bool:

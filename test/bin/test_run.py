@@ -47,6 +47,8 @@ def test_file_not_found_with_own_words(capsys):
     [
         OSError(errno.ENOSPC, "No space left on device", "exp/a.tmp"),
         RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed"),
+        RuntimeError("basic_ios::clear: iostream error"),
+        RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0"),
         Exception('IoError(Os { code: 28, kind: StorageFull, message: "No space left" })'),
     ],
 )

@@ -113,6 +113,44 @@ def test_resume_after_a_write_that_was_cut_off(lora, adapt, tmp_path):
     assert curves(out_dir) == curves(lora)
 
 
+@pytest.mark.parametrize("cut, at", [("checkpoint", 1), ("checkpoint", 3), ("3epoch", 1)])
+def test_a_full_disk_leaves_whole_files_to_go_on_from(cut, at, lora, adapt, tmp_path, monkeypatch):
+    out_dir, real, calls = tmp_path / "out", torch.save, []
+
+    def full(states, path):
+        real(states, path)
+        calls.append(path.name)
+        if path.name == f"{cut}.pth" and calls.count(path.name) == at:
+            path.write_bytes(path.read_bytes()[:500])
+            raise RuntimeError("basic_ios::clear: iostream error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "save", full)
+        with pytest.raises(RuntimeError, match="iostream"):
+            adapt(out_dir)
+    for path in out_dir.glob("*.pth*"):
+        torch.load(path, weights_only=False)
+    assert (out_dir / "checkpoint.pth").exists() == ((cut, at) != ("checkpoint", 1))
+    adapt(out_dir)
+    assert curves(out_dir) == curves(lora)
+    assert (out_dir / "valid.wer.best.pth").readlink() == (lora / "valid.wer.best.pth").readlink()
+
+
+def test_what_a_kill_left_undone_of_an_epoch_is_made_up_for(lora, adapt, tmp_path):
+    out_dir = tmp_path / "out"
+    shutil.copytree(lora, out_dir, symlinks=True)
+    best = (lora / "valid.wer.best.pth").readlink()
+    last = weights(lora / "4epoch.pth")
+    (out_dir / "4epoch.pth").write_bytes(b"cut")
+    (out_dir / "latest.pth").unlink()
+    if best.name == "4epoch.pth":
+        (out_dir / "valid.wer.best.pth").unlink()
+    adapt(out_dir)
+    again = weights(out_dir / "latest.pth")
+    assert all(torch.equal(again[name], last[name]) for name in last)
+    assert (out_dir / "valid.wer.best.pth").readlink() == best
+
+
 def test_mean_of_the_best_epochs(lora, adapt, tmp_path):
     from safetensors.torch import load_file
 
