@@ -13,6 +13,7 @@ import numpy as np
 
 from espnet_peft.audio.utterances import RATE, list_spans, read_utterances, report_faults
 from espnet_peft.kaldi import write_table
+from espnet_peft.kaldi.table import written_to
 
 SPEECH_FEATURE = 2  # Kaldi's compression of 8 bits a value, scaled by percentiles of each band
 COUNTS = {"fbank": "utt2num_frames", "raw": "utt2num_samples"}
@@ -51,7 +52,7 @@ def extract(
     samples, begun = 0, time.perf_counter()
     audio = read_utterances(spans, allow_pipes=allow_pipes, expected_rate=expected_rate)
     try:
-        with open(temporary, "wb") as file:
+        with written_to(ark), open(temporary, "wb") as file:
             for done, (utt_id, found) in enumerate(audio, 1):
                 if isinstance(found, Exception):
                     faults.append(f"{data_dir}: {utt_id}: {found}")

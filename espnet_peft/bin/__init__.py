@@ -56,7 +56,8 @@ def describe(error: Exception) -> str:
     if _is_disk_full(error):
         place = getattr(error, "filename", None)
         where = f"{place}: " if place else ""
-        return f"{where}no space left on the disk ({error}); free some space and run it again"
+        reason = getattr(error, "strerror", None) or error
+        return f"{where}no space left on the disk ({reason}); free some space and run it again"
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename is not None else ""
         return f"{place}{error.strerror}"

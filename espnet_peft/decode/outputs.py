@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_peft.decode.hypothesis import Hypothesis
 from espnet_peft.kaldi import write_table
+from espnet_peft.kaldi.table import write_bytes
 
 
 def write_results(out_dir: str | Path, utt_ids: Sequence[str], results: list[Hypothesis]) -> None:
@@ -30,7 +30,4 @@ def write_results(out_dir: str | Path, utt_ids: Sequence[str], results: list[Hyp
 
 def write_speed(out_dir: str | Path, speed: dict[str, float]) -> None:
     """Write speed.json."""
-    path = Path(out_dir) / "speed.json"
-    temporary = path.with_suffix(".json.tmp")
-    temporary.write_text(json.dumps(speed, indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_bytes(Path(out_dir) / "speed.json", (json.dumps(speed, indent=2) + "\n").encode())

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from espnet_peft.kaldi.layout import FILES, SETTINGS, FileLayout
-from espnet_peft.kaldi.table import read_table, table_bytes
+from espnet_peft.kaldi.table import read_table, table_bytes, written_to
 
 Tables = dict[str, dict[str, str]]
 
@@ -73,7 +73,8 @@ def write_data_dir(data: DataDir, path: str | os.PathLike) -> None:
         contents[name] = table_bytes(directory / name, tables[name])
     try:
         for name, content in contents.items():
-            (directory / f"{name}.tmp").write_bytes(content)
+            with written_to(directory / name):
+                (directory / f"{name}.tmp").write_bytes(content)
     except BaseException:
         for name in contents:
             with contextlib.suppress(OSError):

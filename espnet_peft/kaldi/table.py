@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 SORT_REMEDY = "sort with `LC_ALL=C sort` or run utils/fix_data_dir.sh"
@@ -67,12 +67,23 @@ def write_bytes(path: str | os.PathLike, content: bytes) -> None:
     """Replace a file by way of `<path>.tmp`; a failure (a full disk) leaves the old file."""
     temporary = f"{os.fspath(path)}.tmp"
     try:
-        with open(temporary, "wb") as stream:
+        with written_to(path), open(temporary, "wb") as stream:
             stream.write(content)
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
+        raise
+
+
+@contextlib.contextmanager
+def written_to(path: str | os.PathLike) -> Iterator[None]:
+    """Name the file in an OSError of writing: a full disk's has no name of its own."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = os.fspath(path)
         raise
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
 import torch
+
+from espnet_peft.kaldi.table import write_bytes
 
 
 def export_results(model, stats: dict, options, out_dir: Path) -> None:
@@ -95,6 +96,4 @@ def git_hash() -> str:
 
 def write_json(values: dict, path: Path) -> None:
     """Write `values` under a temporary name, then rename."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(temporary, path)
+    write_bytes(path, (json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode())

@@ -87,6 +87,15 @@ def test_all_faults_at_once_and_nothing_written(data):
         extract(data.path, data.out, keys={"a"}, expected_rate=16_000)
 
 
+def test_a_full_disk_is_told_with_the_file(data):
+    data.out.mkdir()
+    (data.out / "feats.ark.tmp").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space") as caught:
+        extract(data.path, data.out)
+    assert caught.value.filename == str(data.out / "feats.ark")
+    assert not list(data.out.iterdir())
+
+
 def test_command(data):
     command = [sys.executable, "-m", "espnet_peft.bin.extract_features", "--n_mels", "128"]
     command += ["--data_dir", data.path, "--out_dir", data.out]

@@ -56,6 +56,9 @@ def test_full_disk(capsys, error):
     code, text = leave(capsys, error)
     assert code == 1
     assert text.count("\n") == 1 and "no space left on the disk" in text
+    if isinstance(error, OSError):
+        reason = "(No space left on device); free some space and run it again"
+        assert text == f"prog: error: exp/a.tmp: no space left on the disk {reason}\n"
 
 
 def test_faults_of_the_program_keep_their_traceback():

@@ -102,3 +102,13 @@ def test_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         write_table(path, {"b": "2"})
     assert path.read_text() == "a 1\n"
     assert [p.name for p in tmp_path.iterdir()] == ["t"]
+
+
+def test_a_full_disk_is_told_with_the_file(tmp_path):
+    path = write(tmp_path / "t", "a 1\n")
+    (tmp_path / "t.tmp").symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space") as caught:
+        write_table(path, {"b": "2"})
+    assert caught.value.filename == str(path)
+    assert path.read_text() == "a 1\n"
+    assert [p.name for p in tmp_path.iterdir()] == ["t"]
