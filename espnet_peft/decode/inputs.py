@@ -167,6 +167,7 @@ def read_speech(spec: str, raw: bool, n_mels: int, utt_id: str) -> np.ndarray:
         speech = read_samples(spec) if raw else read_features(spec)
     except UNREADABLE as error:
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        reason = reason or "nothing can be read at that place of the archive"
         raise ValueError(f"{utt_id}: cannot read {spec}: {reason}; run stage 2 again") from None
     if not raw and (speech.ndim != 2 or speech.shape[1] != n_mels):
         raise ValueError(

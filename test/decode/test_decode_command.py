@@ -152,6 +152,7 @@ def test_raw_audio(base, data, tmp_path):
         ("mels", "expected .T, 80."),
         ("lost", "utt[0-9]: cannot read .*: No such file"),
         ("cut", "utt[0-9]: cannot read"),
+        ("offset", "utt[0-9]: cannot read .*: nothing can be read at that place"),
         ("keys", "nobody not in the data"),
         ("choice", "adapter it not given"),
         ("two", "2 adapters .hi, pa. and no choice"),
@@ -187,6 +188,9 @@ def test_faults(base, data, tmp_path, fault, message):
     elif fault == "cut":
         content = (data / "feats.ark").read_bytes()
         (data / "feats.ark").write_bytes(content[:700])
+    elif fault == "offset":
+        table = read_table(data / "feats.scp")
+        write_table(data / "feats.scp", {k: f"{data}/feats.ark:999999" for k in table})
     elif fault == "keys":
         (tmp_path / "keys").write_text("nobody\nutt0\n")
         more = ["--key_file", f"{tmp_path}/keys"]
