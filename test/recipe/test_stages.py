@@ -97,17 +97,18 @@ def test_a_refusal_names_what_has_changed_once(tmp_path):
     before = "seed=1\nconf/a.yaml sha256:11\ntext sha256:33\nold sha256:44\nlang=it\n"
     now = "seed=2\nconf/a.yaml sha256:22\ntext sha256:33\nlang=it\n"
     (tmp_path / ".settings").write_text(before)
+    (tmp_path / "checkpoint.pth").write_text("hours of work")
     script = f'. scripts/lib.sh; keep_or_clear {tmp_path} "$1"'
-    done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script, "test", now.rstrip()],
-        cwd=MINI,
-        capture_output=True,
-        text=True,
-    )
+    command = ["bash", "-euo", "pipefail", "-c", script, "test", now.rstrip()]
+    done = subprocess.run(command, cwd=MINI, capture_output=True, text=True)
     assert done.returncode != 0
     changes = "then seed=1; content of conf/a.yaml; now seed=2; content of old"
     assert f"was trained with other settings ({changes})" in done.stderr
     assert (tmp_path / ".settings").read_text() == before
+    # What never came to a checkpoint may begin again with other settings.
+    (tmp_path / "checkpoint.pth").unlink()
+    assert subprocess.run(command, cwd=MINI).returncode == 0
+    assert (tmp_path / ".settings").read_text() == now
 
 
 def test_setup_makes_a_recipe_that_explains_itself(tmp_path):

@@ -65,7 +65,9 @@ data_files() {
 # keep_or_clear <exp dir> <settings>: resume a training that was begun with these settings; refuse
 # a directory that was begun with others, since hours of work may lie in it.
 keep_or_clear() {
-    if [ -f "$1/.settings" ] && [ "$(cat "$1/.settings")" != "$2" ]; then
+    # A run that was refused before its first checkpoint has nothing to lose.
+    if [ -f "$1/.settings" ] && [ "$(cat "$1/.settings")" != "$2" ] &&
+        { [ -f "$1/.done" ] || compgen -G "$1/checkpoint*.pth" > /dev/null; }; then
         die "$1 was trained with other settings ($(changed "$1" "$2")): remove it, or choose another --expdir"
     fi
     mkdir -p "$1"
