@@ -75,7 +75,7 @@ COMPONENTS = (
         args=(),
     ),
     _program("bats", "tests: shell", "apt-get install bats, or npm and make -C tools dev"),
-    _program("sbatch", "slurm.pl: jobs on a cluster", "by the cluster's administrator"),
+    _program("sbatch", "jobs on a cluster", "by the cluster's administrator"),
     _program("nvidia-smi", "training on a GPU", "driver; make -C tools TORCH_INDEX=...", args=()),
 )  # fmt: skip
 

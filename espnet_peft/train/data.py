@@ -14,8 +14,8 @@ NAMED = 5  # utterances that a message names before it says "and N more"
 def expand_dir(data_dir: str) -> tuple[list[tuple[str, str, str]], str]:
     """ESPnet's (path, name, type) triples and shape file of one data directory.
 
-    Features (`feats.scp`) are taken where there are any, else audio (`wav.scp`): 16-bit audio in
-    an ark, or sound files.
+    Features (`feats.scp`) are taken where there are any, else 16 kHz audio of the feature stage
+    (`wav.scp` into an ark). Sound files are refused, because ESPnet's reader drops their rate.
     """
     path = Path(data_dir)
     if not path.is_dir():
@@ -24,8 +24,12 @@ def expand_dir(data_dir: str) -> tuple[list[tuple[str, str, str]], str]:
         speech, kind, shape = "feats.scp", "kaldi_ark", "utt2num_frames"
     elif (path / "wav.scp").exists():
         first = next(iter(read_table(path / "wav.scp").values()), "")
-        kind = "kaldi_ark" if re.search(r"\.ark:\d+$", first) else "sound"
-        speech, shape = "wav.scp", "utt2num_samples"
+        if not re.search(r"\.ark:\d+$", first):
+            raise ValueError(
+                f"{path / 'wav.scp'}: found {first!r}, expected 16 kHz audio in an ark; run the "
+                "feature stage first, with feats_type raw"
+            )
+        speech, kind, shape = "wav.scp", "kaldi_ark", "utt2num_samples"
     else:
         raise FileNotFoundError(
             f"{data_dir}: neither feats.scp nor wav.scp; run the feature stage first"

@@ -7,6 +7,7 @@ from espnet2.train.abs_espnet_model import AbsESPnetModel
 
 from espnet_peft.decode import SearchOptions, greedy
 from espnet_peft.scoring import edit_counts, normalise
+from espnet_peft.train.perturb import Perturb
 from espnet_peft.train.specaug import SpecAugment
 
 # Validation stops a hypothesis at this many times the longest reference of its batch plus a few
@@ -22,8 +23,8 @@ class PEFTModel(AbsESPnetModel):
     """Train what requires a gradient in `base`, and only that.
 
     base: a recogniser of `espnet_peft.models` (adapters injected). specaug: masks for training or
-    None. ctc_weight, label_smoothing: as in `base.loss`. valid_wer: decode in validation.
-    `step` counts updates; the trainer sets it.
+    None. perturb: other speakers for training or None. ctc_weight, label_smoothing: as in
+    `base.loss`. valid_wer: decode in validation. `step` counts updates; the trainer sets it.
     """
 
     def __init__(
@@ -34,10 +35,12 @@ class PEFTModel(AbsESPnetModel):
         label_smoothing: float = 0.0,
         valid_wer: bool = True,
         valid_normalise: str = "basic",
+        perturb: Perturb | None = None,
     ) -> None:
         super().__init__()
         self.base = base
         self.specaug = specaug
+        self.perturb = perturb
         self.ctc_weight = ctc_weight
         self.label_smoothing = label_smoothing
         self.valid_wer = valid_wer
@@ -63,6 +66,9 @@ class PEFTModel(AbsESPnetModel):
         text: (B, U) prompt + tokens + end, padded with -1. Returns ESPnet's `loss`, `stats`,
         `weight`, and `errors` (see `count_errors`) in evaluation. Raises `NonFiniteLoss`.
         """
+        if self.training and self.perturb is not None:
+            speech, speech_lengths = self.features(speech, speech_lengths)
+            speech, speech_lengths = self.perturb(speech, speech_lengths)
         if self.training and self.specaug is not None and self.step >= self.specaug.start_step:
             speech, speech_lengths = self.features(speech, speech_lengths)
             speech = self.specaug(speech, speech_lengths)

@@ -17,6 +17,7 @@ from espnet_peft.train.collate import collate
 from espnet_peft.train.data import check_data, digest, expand_dir, source_digest
 from espnet_peft.train.model import PEFTModel
 from espnet_peft.train.options import check_config_file, check_optimizer, value_faults
+from espnet_peft.train.perturb import make_perturb
 from espnet_peft.train.preprocess import Preprocessor
 from espnet_peft.train.resume import check_output_dir
 from espnet_peft.train.schedule import LinearWarmupDecay
@@ -67,6 +68,7 @@ class PEFTTask(AbsTask):
         add("--train_dir", type=str_or_none, help="data directory to train on")
         add("--valid_dir", type=str_or_none, help="data directory to validate on")
         add("--specaug_conf", action=NestedDictAction, default={}, help="masks; empty: none")
+        add("--perturb_conf", action=NestedDictAction, default={}, help="other speakers")
         add("--ctc_weight", type=float, default=0.0, help="share of CTC in the loss")
         add("--label_smoothing", type=float, default=0.0, help="in training alone")
         add("--valid_wer", type=str2bool, default=True, help="decode in validation")
@@ -122,6 +124,7 @@ class PEFTTask(AbsTask):
             ctc_weight=args.ctc_weight,
             label_smoothing=args.label_smoothing,
             valid_wer=args.valid_wer,
+            perturb=make_perturb(args.perturb_conf),
         )
 
     @classmethod
@@ -192,6 +195,7 @@ def check_options(args: argparse.Namespace) -> None:
     if faults:
         raise ValueError("options: " + "; ".join(faults))
     make_specaug(args.specaug_conf)
+    make_perturb(args.perturb_conf)
     if args.method not in (None, "none"):
         adapters.make_config(args.method, args.method_conf)
 

@@ -11,7 +11,7 @@ import torch
 from espnet2.torch_utils.device_funcs import to_device
 from espnet2.torch_utils.recursive_op import recursive_average
 from espnet2.train.reporter import Reporter
-from espnet2.train.trainer import Trainer, TrainerOptions
+from espnet2.train.trainer import Trainer, TrainerOptions, autocast_args
 
 from espnet_peft.train.curves import plot_curves
 from espnet_peft.train.export import export_results
@@ -118,7 +118,7 @@ class PEFTTrainer(Trainer):
         totals: dict[str, list[int]] = {}
         for utt_ids, batch in _together(iterator, device, distributed_option.distributed):
             batch = to_device({**batch, "utt_id": utt_ids}, device)
-            with torch.autocast(device, enabled=options.use_amp):
+            with torch.autocast(device, enabled=options.use_amp, **autocast_args):
                 result = model(**batch)
             stats, weight = result["stats"], result["weight"]
             if distributed_option.distributed:

@@ -98,7 +98,7 @@ def test_a_refusal_names_what_has_changed_once(tmp_path):
     now = "seed=2\nconf/a.yaml sha256:22\ntext sha256:33\nlang=it\n"
     (tmp_path / ".settings").write_text(before)
     (tmp_path / "checkpoint.pth").write_text("hours of work")
-    script = f'. scripts/lib.sh; keep_or_clear {tmp_path} "$1"'
+    script = f'. scripts/lib.sh; resume_or_refuse {tmp_path} "$1"'
     command = ["bash", "-euo", "pipefail", "-c", script, "test", now.rstrip()]
     done = subprocess.run(command, cwd=MINI, capture_output=True, text=True)
     assert done.returncode != 0

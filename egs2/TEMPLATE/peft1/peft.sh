@@ -73,6 +73,8 @@ done
 one_of feats_type fbank raw
 one_of token_type char unigram bpe
 one_of normalise basic whisper_basic none
+[ -z "$(tr ' ' '\n' <<< "${lang} ${base_langs}" | grep . | sort | uniq -d)" ] ||
+    die "--lang \"${lang}\" --base_langs \"${base_langs}\": a language is named twice"
 [ "${route}" = oracle ] || die "--route ${route}: this version has the strategy oracle"
 
 if [ -z "${base_tag}" ]; then
@@ -98,10 +100,16 @@ for l in ${lang}; do sets+=("${train_set}_$l" "${valid_set}_$l"); done
 if [ "${base_model}" = pretrain ]; then
     [ -n "${pretrain_valid}" ] && [ "${pretrain_valid}" != - ] ||
         die "--base_model pretrain needs --pretrain_sets \"<train set> <valid set>\""
+    [ -z "${pad_to}" ] || die "--pad_to ${pad_to}: a base that is trained here works without; leave it empty"
     sets+=("${pretrain_set}" "${pretrain_valid}")
 fi
 
 runs() { [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ] && [[ " ${skip_stages} " != *" $1 "* ]]; }
+
+for config in ${adapter_configs}; do
+    ! runs 4 || [ -f "${config}" ] || die "--adapter_configs: ${config}: no such file"
+done
+! runs 6 || [ -f "${decode_config}" ] || die "--decode_config ${decode_config}: no such file"
 
 if runs 1; then
     log "stage 1: data"
@@ -176,7 +184,10 @@ if runs 7; then
                 "${feats}/$x" "${base_dir}/$(basename "${system}" .yaml)/${decode_tag}/$x"
         done
     done | scripts/jobs.sh --max_jobs "${max_jobs}" "${base_dir}/log/score"
-    python3 -m espnet_peft.bin.results --exp_dir "${base_dir}" --out "${base_dir}/RESULTS.md"
+    python3 -m espnet_peft.bin.results --exp_dir "${base_dir}" --out "${base_dir}/RESULTS.md" \
+        --setting "base model=${base_model}" --setting "adapters=${adapter_configs}" \
+        --setting "search=${decode_config}" --setting "features=${feats_type}, ${n_mels} mel bands" \
+        --setting "router=${route}"
 fi
 
 if runs 8; then

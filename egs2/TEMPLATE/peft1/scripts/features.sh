@@ -17,7 +17,8 @@ out=$2
 
 need 1 "${data}/wav.scp" "${data}/text" "${data}/utt2spk" "${data}/utt2lang"
 mapfile -t inputs < <(data_files "${data}")
-want=$(settings "feats_type=${feats_type}" "n_mels=${n_mels}" "expected_rate=${expected_rate}" "${inputs[@]}")
+want=$(settings "feats_type=${feats_type}" "n_mels=${n_mels}" "expected_rate=${expected_rate}" \
+    "audio=$(audio_state "${data}/wav.scp")" "${inputs[@]}")
 if finished "${out}" "${want}"; then
     log "${out} is up to date"
     exit 0
@@ -45,5 +46,7 @@ for name in feats.scp utt2num_frames wav.scp utt2num_samples; do
     [ ! -f "${out}/split/1/${name}" ] || cat "${out}"/split/*/"${name}" | LC_ALL=C sort > "${out}/${name}"
 done
 for name in text utt2spk spk2utt utt2lang; do cp "${data}/${name}" "${out}/${name}"; done
+# Tables name places in the archives; this tells later stages whether what lies there has changed.
+cat "${out}"/split/*/*.ark | sha256sum | cut -c 1-16 > "${out}/content.sha256"
 mark_done "${out}" "${want}"
 log "${out}: $(wc -l < "${out}/text") utterances"

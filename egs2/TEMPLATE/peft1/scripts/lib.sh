@@ -57,14 +57,21 @@ mark_done() {
 # data_files <dir>: the files of a data or feature directory that its users depend on.
 data_files() {
     local name
-    for name in text utt2spk utt2lang segments wav.scp feats.scp; do
+    for name in text utt2spk utt2lang segments wav.scp feats.scp content.sha256; do
         [ ! -f "$1/${name}" ] || printf '@%s\n' "$1/${name}"
     done
 }
 
-# keep_or_clear <exp dir> <settings>: resume a training that was begun with these settings; refuse
+# audio_state <wav.scp>: one line that changes when a file that it names is replaced.
+audio_state() {
+    # shellcheck disable=SC2312  # a pipe or a missing file has no state here; reading it will tell
+    cut -d ' ' -f 2- "$1" | sed 's/:[0-9]*$//' | LC_ALL=C sort -u |
+        { xargs -d '\n' stat -L -c '%n %s %Y' 2>/dev/null || true; } | sha256sum | cut -c 1-16
+}
+
+# resume_or_refuse <exp dir> <settings>: resume a training that was begun with these settings; refuse
 # a directory that was begun with others, since hours of work may lie in it.
-keep_or_clear() {
+resume_or_refuse() {
     # A run that was refused before its first checkpoint has nothing to lose.
     if [ -f "$1/.settings" ] && [ "$(cat "$1/.settings")" != "$2" ] &&
         { [ -f "$1/.done" ] || compgen -G "$1/checkpoint*.pth" > /dev/null; }; then

@@ -31,11 +31,12 @@ if finished "${out}/base_model" "${want}"; then
     log "${out}/base_model is up to date"
     exit 0
 fi
-keep_or_clear "${out}/pretrain" "${want}"
+resume_or_refuse "${out}/pretrain" "${want}"
 rm -rf "${out}/base_model" "${out}/tokenizer"
 python3 -m espnet_peft.bin.train_tokenizer --text "${texts[@]#@}" --languages "${token_langs}" \
     --model_type "${token_type}" --vocab_size "${n_tokens}" --byte_fallback true --out "${out}/tokenizer"
 python3 -m espnet_peft.bin.train --config "${train_config}" --tokenizer "${out}/tokenizer" \
-    --train_dir "${train}" --valid_dir "${valid}" --seed "${seed}" --ngpu "${ngpu}" --output_dir "${out}/pretrain"
+    --train_dir "${train}" --valid_dir "${valid}" --seed "${seed}" --ngpu "${ngpu}" --output_dir "${out}/pretrain" 2>&1 |
+    tee -a "${out}/pretrain/train.log"
 mv "${out}/pretrain/base" "${out}/base_model"
 mark_done "${out}/base_model" "${want}"

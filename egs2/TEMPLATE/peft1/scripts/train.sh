@@ -25,10 +25,10 @@ if finished "${out}" "${want}"; then
     log "${out} is up to date"
     exit 0
 fi
-keep_or_clear "${out}" "${want}"
+resume_or_refuse "${out}" "${want}"
 # shellcheck disable=SC2086  # train_args is a list of words
 python3 -m espnet_peft.bin.train --config "${train_config}" --base_model "${base}" --language "${lang}" \
     --train_dir "${train}" --valid_dir "${valid}" --seed "${seed}" --ngpu "${ngpu}" \
-    --output_dir "${out}" ${train_args}
+    --output_dir "${out}" ${train_args} 2>&1 | tee -a "${out}/train.log"
 mark_done "${out}" "${want}"
 log "${out}: best WER on ${valid##*/} $(sed -n 's/^ *"best_wer": \([0-9.]*\).*/\1/p' "${out}/train_stats.json") %"
