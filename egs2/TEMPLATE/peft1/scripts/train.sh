@@ -31,4 +31,4 @@ python3 -m espnet_peft.bin.train --config "${train_config}" --base_model "${base
     --train_dir "${train}" --valid_dir "${valid}" --seed "${seed}" --ngpu "${ngpu}" \
     --output_dir "${out}" ${train_args} 2>&1 | tee -a "${out}/train.log"
 mark_done "${out}" "${want}"
-log "${out}: best WER on ${valid##*/} $(sed -n 's/^ *"best_wer": \([0-9.]*\).*/\1/p' "${out}/train_stats.json") %"
+log "${out}: best WER on ${valid##*/} $(printf %.1f "$(sed -n 's/^ *"best_wer": \([0-9.]*\).*/\1/p' "${out}/train_stats.json")") %"
