@@ -4,19 +4,22 @@
     check_install.py [--import]     exit 1 if something that is required is missing
 
 `--import` also imports each Python package (some seconds) instead of only asking for its version.
-Standard library only, so that any Python can run it; it reports on the one that runs it.
+Standard library only, so that any Python can run it; it reports on tools/venv where there is one.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import os
 import platform
 import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
+VENV = Path(__file__).resolve().parent / "venv"
 OK, MISSING, BROKEN, NOT_THERE = "ok", "MISSING", "BROKEN", "-"
 
 
@@ -156,4 +159,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    if (VENV / "bin/python").exists() and Path(sys.prefix).resolve() != VENV:
+        # Outside the environment its packages would all seem to be missing.
+        os.environ["PATH"] = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        os.execv(VENV / "bin/python", [str(VENV / "bin/python"), *sys.argv])
     sys.exit(main())

@@ -38,6 +38,7 @@ IDENTITY = [
 OTHERS = [
     ("adapter", {"bottleneck": 8, "near_identity": False}, False),
     ("prompt", {"num_virtual_tokens": 8}, False),
+    ("prompt", {"num_virtual_tokens": 64}, False),
     ("prompt", {"num_virtual_tokens": 3, "encoder_virtual_tokens": 5, "side": "both"}, False),
     ("prompt+norm", {"prompt": {"side": "encoder"}}, False),
 ]

@@ -5,6 +5,7 @@ the next one needs, that finished work is kept, and that changed settings are no
 """
 
 import json
+import os
 import shutil
 import subprocess
 import zipfile
@@ -105,6 +106,17 @@ def test_finished_stages_are_kept(done):
     again = mini(where, "--stage", "2")
     assert again.returncode == 0, again.stdout
     assert [path.stat().st_mtime_ns for path in files] == before
+    assert "it_lora is up to date" in again.stdout
+
+
+def test_replaced_audio_is_read_again_and_equal_features_keep_the_training(done):
+    where, _ = done
+    audio = where / "data/audio/train_it.ark"
+    os.utime(audio, ns=(0, 0))
+    again = mini(where, "--stage", "2", "--stop_stage", "4")
+    assert again.returncode == 0, again.stdout
+    assert "fbank/train_it: 8 utterances" in again.stdout
+    assert "fbank/train_pa is up to date" in again.stdout
     assert "it_lora is up to date" in again.stdout
 
 

@@ -40,6 +40,11 @@ def run(*options: str, recipe: Path = MINI) -> subprocess.CompletedProcess:
         (["--dumpdir", "JOBS/dump"], "--dumpdir 'JOBS/dump': white space, a quote"),
         (["--stage"], "stage"),
         (["surplus"], "unexpected argument 'surplus'"),
+        (["--lang", "it it"], "a language is named twice"),
+        (["--lang", "it", "--base_langs", "it"], "a language is named twice"),
+        (["--adapter_configs", "conf/nowhere.yaml"], "conf/nowhere.yaml: no such file"),
+        (["--decode_config", "conf/nowhere.yaml"], "conf/nowhere.yaml: no such file"),
+        (["--pad_to", "30"], "--pad_to 30"),
     ],
 )
 def test_wrong_settings_exit_with_one_message(options, message, tmp_path):
