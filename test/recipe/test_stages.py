@@ -131,3 +131,29 @@ def test_setup_makes_a_recipe_that_explains_itself(tmp_path):
         assert done.returncode != 0 and "local/data.sh: write here" in done.stderr
     finally:
         subprocess.run(["rm", "-rf", target.parent])
+
+
+def test_an_official_name_is_not_made_by_another_recipe(tmp_path):
+    """`small` is no path, so nothing is trained in its place; a missing path is."""
+    recipe = tmp_path / "recipe"
+    recipe.mkdir()
+    (recipe / "run.sh").write_text("#!/bin/sh\necho the other recipe ran\nexit 3\n")
+    (recipe / "run.sh").chmod(0o755)
+
+    def base(model: str) -> str:
+        command = ["scripts/base.sh", "--base_recipe", str(recipe), model, str(tmp_path / "out")]
+        done = subprocess.run(command, cwd=MINI, capture_output=True, text=True, timeout=120)
+        assert done.returncode != 0 and not (tmp_path / "out").exists()
+        return done.stdout + done.stderr
+
+    assert "the other recipe ran" not in base("no-such-whisper")
+    assert "the other recipe ran" in base(str(tmp_path / "exp/base_model"))
+
+
+def test_the_reason_of_a_failed_job_is_the_last_line(tmp_path):
+    done = run(
+        *"--stage 2 --stop_stage 2".split(),
+        *("--datadir", str(tmp_path / "data"), "--dumpdir", str(tmp_path / "dump")),
+    )
+    assert done.returncode != 0
+    assert "stage 1 makes it (--stage 1)" in done.stderr.splitlines()[-1]

@@ -2,7 +2,7 @@
 # Make a new recipe directory: egs2/TEMPLATE/peft1/setup.sh egs2/<corpus>/peft1
 set -euo pipefail
 die() { printf 'setup.sh: error: %s\n' "$*" >&2; exit 1; }
-[ $# -eq 1 ] || die "expected 1 argument. Usage: $0 <new-recipe-dir>, for example egs2/mycorpus/peft1"
+[ $# -eq 1 ] && [[ $1 != -* ]] || die "expected 1 argument. Usage: $0 <new-recipe-dir>, for example egs2/mycorpus/peft1"
 template=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd)
 dir=$1
 [ ! -e "${dir}" ] || die "${dir} exists already: choose another directory"

@@ -11,7 +11,8 @@ help_message="Usage: $0 [options] <base-model> <out-dir>"
 base_model=$1
 out=$2
 
-if [ -n "${base_recipe}" ] && [ ! -e "${base_model}" ]; then
+# A name without a slash is an official one, not the path of what another recipe makes.
+if [ -n "${base_recipe}" ] && [[ ${base_model} == */* ]] && [ ! -e "${base_model}" ]; then
     log "${base_model} is missing: making it with ${base_recipe}/run.sh --stop_stage 3"
     (cd "${base_recipe}" && ./run.sh --stop_stage 3)
 fi

@@ -29,7 +29,12 @@ tail --pid=$$ -v -n 0 -F "${logs[@]}" 2>/dev/null | awk '
 
 # shellcheck disable=SC2086  # cmd is a launcher with its options
 ${cmd} --gpu "${gpu}" --max-jobs-run "${max_jobs}" JOB=1:"$n" "$1.JOB.log" \
-    bash -c "sed -n JOBp '$1.commands' | bash -euo pipefail"
+    bash -c "sed -n JOBp '$1.commands' | bash -euo pipefail" || {
+    status=$?
+    # The reason once more, where it is seen: below what the launcher says.
+    grep -h '^[^#|]*: error: ' "${logs[@]}" | LC_ALL=C sort -u >&2 || true
+    exit "${status}"
+}
 for i in $(seq "$n"); do
     # What the job said last; the launcher's own lines begin with #.
     grep -v '^#' "$1.$i.log" | grep . | tail -n 1 >&2
