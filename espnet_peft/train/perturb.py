@@ -9,11 +9,13 @@ recognition"), a smooth curve over frequency another channel, a floor under the 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch.nn import functional
+
+from espnet_peft.train.specaug import from_conf
 
 WINDOW = 3000  # frames: 30 s, for which Whisper's encoder has positions
 DECIBEL = 1 / 40  # in Whisper's features, which are a quarter of log10 of the power
@@ -88,13 +90,9 @@ def warp(
 
 def make_perturb(conf: dict[str, Any] | None) -> Perturb | None:
     """`Perturb` from `perturb_conf`; None for an empty one. Raises `ValueError` on other keys."""
-    if not conf:
+    made = from_conf(Perturb, "perturb_conf", conf)
+    if made is None:
         return None
-    known = [field.name for field in fields(Perturb)]
-    unknown = sorted(set(conf) - set(known))
-    if unknown:
-        raise ValueError(f"perturb_conf: unknown {', '.join(unknown)}; there are {' '.join(known)}")
-    made = Perturb(**conf)
     if not (0 <= made.freq <= 0.5 and 0 <= made.time <= 0.5 and min(made.gain, made.channel) >= 0):
         raise ValueError(f"perturb_conf: {conf}, expected freq, time 0 to 0.5, the others >= 0")
     if not 0 <= made.noise < 80:

@@ -45,13 +45,18 @@ class SpecAugment:
 
 def make_specaug(conf: dict[str, Any] | None) -> SpecAugment | None:
     """`SpecAugment` from `specaug_conf`; None for an empty one. Unknown keys are errors."""
+    return from_conf(SpecAugment, "specaug_conf", conf)
+
+
+def from_conf(kind: type, option: str, conf: dict[str, Any] | None) -> Any:
+    """A dataclass from the settings of an option; None for none, `ValueError` on unknown keys."""
     if not conf:
         return None
-    known = [field.name for field in fields(SpecAugment)]
+    known = [field.name for field in fields(kind)]
     unknown = sorted(set(conf) - set(known))
     if unknown:
-        raise ValueError(f"specaug_conf: unknown {', '.join(unknown)}; there are {' '.join(known)}")
-    return SpecAugment(**conf)
+        raise ValueError(f"{option}: unknown {', '.join(unknown)}; there are {' '.join(known)}")
+    return kind(**conf)
 
 
 def _draw(count: int, size: int, lengths: torch.Tensor, widest: torch.Tensor) -> torch.Tensor:
