@@ -6,7 +6,6 @@ import logging
 import multiprocessing
 import signal
 import unicodedata
-from collections import defaultdict
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ from clips import check_clips
 from tsv import Row, read_locale, some, speaker_ids
 
 from espnet_peft.bin import run
-from espnet_peft.kaldi import write_table
+from espnet_peft.kaldi import DataDir, write_data_dir
 from espnet_peft.scoring.normalise import normalise
 
 # Common Voice's locale -> the model's code, where that is not the part before the hyphen
@@ -107,15 +106,13 @@ def make_utterances(
 
 def write_set(directory: Path, utterances: list[Utterance], language: str) -> None:
     """Write a Kaldi data directory."""
-    directory.mkdir(parents=True, exist_ok=True)
-    spk2utt = defaultdict(list)
-    for u in sorted(utterances):
-        spk2utt[u.speaker_id].append(u.utt_id)
-    write_table(directory / "wav.scp", {u.utt_id: u.clip for u in utterances})
-    write_table(directory / "text", {u.utt_id: u.text for u in utterances})
-    write_table(directory / "utt2lang", {u.utt_id: language for u in utterances})
-    write_table(directory / "utt2spk", {u.utt_id: u.speaker_id for u in utterances})
-    write_table(directory / "spk2utt", {spk: " ".join(ids) for spk, ids in spk2utt.items()})
+    tables = {
+        "wav.scp": {u.utt_id: u.clip for u in utterances},
+        "text": {u.utt_id: u.text for u in utterances},
+        "utt2lang": {u.utt_id: language for u in utterances},
+        "utt2spk": {u.utt_id: u.speaker_id for u in utterances},
+    }
+    write_data_dir(DataDir(directory, tables), directory)
 
 
 def prepare(args: argparse.Namespace, pool) -> dict[str, dict[str, list[Utterance]]]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from espnet_peft.bin import run
-from espnet_peft.kaldi import write_table
+from espnet_peft.kaldi import DataDir, write_data_dir
 
 WORDS = "zero one two three four five six seven eight nine".split()
 LANGUAGE = "en"
@@ -98,15 +98,13 @@ def select(
 
 def write_set(directory: Path, recordings: list[Recording]) -> None:
     """Write a Kaldi data directory."""
-    directory.mkdir(parents=True, exist_ok=True)
-    spk2utt = defaultdict(list)
-    for utt_id, speaker in sorted((r.utt_id, r.speaker) for r in recordings):
-        spk2utt[speaker].append(utt_id)
-    write_table(directory / "wav.scp", {r.utt_id: r.path for r in recordings})
-    write_table(directory / "text", {r.utt_id: WORDS[r.digit] for r in recordings})
-    write_table(directory / "utt2lang", {r.utt_id: LANGUAGE for r in recordings})
-    write_table(directory / "utt2spk", {r.utt_id: r.speaker for r in recordings})
-    write_table(directory / "spk2utt", {name: " ".join(ids) for name, ids in spk2utt.items()})
+    tables = {
+        "wav.scp": {r.utt_id: r.path for r in recordings},
+        "text": {r.utt_id: WORDS[r.digit] for r in recordings},
+        "utt2lang": {r.utt_id: LANGUAGE for r in recordings},
+        "utt2spk": {r.utt_id: r.speaker for r in recordings},
+    }
+    write_data_dir(DataDir(directory, tables), directory)
 
 
 def get_parser() -> argparse.ArgumentParser:

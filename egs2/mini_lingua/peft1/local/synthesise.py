@@ -24,7 +24,7 @@ from sentences import draw_sentences, read_grammar
 from speakers import Speaker, make_speakers, record
 
 from espnet_peft.bin import run
-from espnet_peft.kaldi import write_table
+from espnet_peft.kaldi import DataDir, write_data_dir
 
 RATE = 16000
 BATCH = 32  # utterances that a process speaks at a time
@@ -127,15 +127,13 @@ def write_audio(path: Path, utterances: list[Utterance], audio: Iterable) -> dic
 
 def write_set(directory: Path, utterances: list[Utterance], wav_scp: dict[str, str]) -> None:
     """Write a Kaldi data directory."""
-    directory.mkdir(parents=True, exist_ok=True)
-    spk2utt: dict[str, list[str]] = {}
-    for u in sorted(utterances, key=lambda u: u.utt_id):
-        spk2utt.setdefault(u.speaker.speaker_id, []).append(u.utt_id)
-    write_table(directory / "wav.scp", {u.utt_id: wav_scp[u.utt_id] for u in utterances})
-    write_table(directory / "text", {u.utt_id: u.text for u in utterances})
-    write_table(directory / "utt2lang", {u.utt_id: u.language for u in utterances})
-    write_table(directory / "utt2spk", {u.utt_id: u.speaker.speaker_id for u in utterances})
-    write_table(directory / "spk2utt", {spk: " ".join(ids) for spk, ids in spk2utt.items()})
+    tables = {
+        "wav.scp": {u.utt_id: wav_scp[u.utt_id] for u in utterances},
+        "text": {u.utt_id: u.text for u in utterances},
+        "utt2lang": {u.utt_id: u.language for u in utterances},
+        "utt2spk": {u.utt_id: u.speaker.speaker_id for u in utterances},
+    }
+    write_data_dir(DataDir(directory, tables), directory)
 
 
 def base_sets(
