@@ -17,7 +17,7 @@ from espnet_peft.audio.log_mel import HOP, log_mel
 from espnet_peft.models import layout
 from espnet_peft.models.decoder import Decoder
 from espnet_peft.models.dims import Dims
-from espnet_peft.models.encoder import Encoder
+from espnet_peft.models.encoder import Encoder, Prefix
 from espnet_peft.models.fingerprint import fingerprint
 from espnet_peft.models.loss import attention_loss, ctc_loss
 from espnet_peft.models.tokenizer import Tokenizer
@@ -43,6 +43,11 @@ class Whisper(nn.Module):
         return self.decoder.token_embedding.weight.device
 
     @property
+    def n_encoder_layers(self) -> int:
+        """Number of the encoder's blocks."""
+        return self.dims.n_audio_layer
+
+    @property
     def gradient_checkpointing(self) -> bool:
         """Whether training recomputes each block's activations in the backward pass."""
         return self.encoder.gradient_checkpointing
@@ -62,13 +67,35 @@ class Whisper(nn.Module):
         Raises:
             ValueError: longer than 30 s, or another number of mel bands than the model's.
         """
+        return self.encode_rest(self.encode_prefix(speech, lengths))
+
+    def encode_prefix(self, speech: Tensor, lengths: Tensor, layer: int = 0) -> Prefix:
+        """The residual stream after the first `layer` blocks; arguments and errors of `encode`."""
         speech, lengths = speech.to(self.device), lengths.to(self.device)
+        spoken = lengths
         if speech.dim() == 2:
+            spoken = lengths // HOP
             speech, lengths = self._features(speech, lengths)
         self._check(speech, lengths)
         if self.pad_to is not None:
             speech, lengths = pad_window(speech, lengths, 2 * self.dims.n_audio_ctx)
-        return self.encoder(speech, lengths)
+        return self.encode_on(self.encoder.start(speech, lengths, spoken), layer)
+
+    def encode_on(self, prefix: Prefix, layer: int) -> Prefix:
+        """Continue a prefix up to block `layer`; the given one stays as it is.
+
+        Raises:
+            ValueError: the prefix is already past that layer, or there is no such layer.
+        """
+        if not prefix.layer <= layer <= self.n_encoder_layers:
+            raise ValueError(
+                f"encode: layer {layer}, expected {prefix.layer} to {self.n_encoder_layers}"
+            )
+        return self.encoder.advance(prefix, layer) if layer > prefix.layer else prefix
+
+    def encode_rest(self, prefix: Prefix) -> tuple[Tensor, Tensor]:
+        """Finish a prefix: states (B, T', D) and lengths (B,), as `encode` returns them."""
+        return self.encoder.finish(prefix)
 
     def _features(self, audio: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Log-mel of audio (B, n); with `pad_to`, over the zero-padded 30 s, as Whisper does."""
