@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import torch
 from torch import Tensor
 
 GROWTH = 32  # steps by which a buffer grows: few copies, little waste
+
+
+class Follower(Protocol):
+    """What is kept by row beside a cache."""
+
+    def select(self, index: Tensor) -> None:
+        """Make row i what row `index[i]` was."""
 
 
 class Cache:
@@ -18,6 +27,7 @@ class Cache:
         prefix: soft-prompt positions at the start of the self-attention's keys.
         rows: (B,) row of the first call that each row comes from; None before that call.
         cross_mask: (B, 1, 1, T') key mask of the cross-attention, None where nothing is padded.
+        followers: whatever else is kept by row; each one's `select(index)` is called by `reorder`.
     """
 
     def __init__(self) -> None:
@@ -25,6 +35,7 @@ class Cache:
         self.prefix = 0
         self.rows: Tensor | None = None
         self.cross_mask: Tensor | None = None
+        self.followers: list[Follower] = []
         self._self: list[tuple[Tensor, Tensor]] = []
         self._cross: list[tuple[Tensor, Tensor]] = []
 
@@ -70,6 +81,8 @@ class Cache:
                 self.cross_mask = self.cross_mask[index]
         self.rows = rows
         self._self = [(k[index], v[index]) for k, v in self._self]
+        for follower in self.followers:
+            follower.select(index)
 
 
 def _room(like: Tensor, length: int) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 PROJECTIONS = {"q": "query", "k": "key", "v": "value", "o": "out"}
 
@@ -18,12 +18,14 @@ class LayerSpec:
         modules: paths by role: q k v o (of self and cross attention together), attn_out (the
             same as o), ffn_in, ffn_out, and ffn (the feed-forward module as a whole).
         norms: paths of the block's layer norms.
+        source: paths of those of a decoder block's modules that read the encoder's states.
     """
 
     side: str
     index: int
     modules: dict[str, list[str]]
     norms: list[str]
+    source: list[str] = field(default_factory=list)
 
 
 def layers(n_encoder: int, n_decoder: int) -> list[LayerSpec]:
@@ -43,7 +45,9 @@ def _layer(side: str, index: int, attentions: list[str]) -> LayerSpec:
     modules["ffn_out"] = [f"{block}.mlp.2"]
     modules["ffn"] = [f"{block}.mlp"]
     norms = [f"{block}.{name}_ln" for name in [*attentions, "mlp"]]
-    return LayerSpec(side, index, modules, norms)
+    crosses = [name for name in attentions if name == "cross_attn"]
+    source = [f"{block}.{cross}.{kind}" for cross in crosses for kind in ("key", "value")]
+    return LayerSpec(side, index, modules, norms, source)
 
 
 # (ours, transformers'), tried in order at the start of a path; \1 is the block's number
