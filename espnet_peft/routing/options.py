@@ -1,0 +1,127 @@
+"""Settings of the routing strategies, as they stand in `conf/routing.yaml`."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class RoutingOptions:
+    """How probabilities of languages become adapters.
+
+    threshold: `threshold` takes one adapter where the highest probability is at least this.
+    top_k: most languages that `threshold` (below its threshold) and `soft_decoders` mix.
+    min_weight: languages whose share is smaller are left out of a mixture.
+    smooth_seconds: length of the moving average over frame posteriors; 0 is none.
+    min_dwell_seconds: no language span is shorter, except where the audio is.
+    switch_penalty: what a change of language must gain in log probability times seconds.
+    families: family -> its languages; a language in no family is a family of its own.
+    Raises ValueError that lists all faults at once.
+    """
+
+    threshold: float = 0.8
+    top_k: int = 2
+    min_weight: float = 0.05
+    smooth_seconds: float = 0.2
+    min_dwell_seconds: float = 0.5
+    switch_penalty: float = 0.5
+    families: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def __post_init__(self):
+        if isinstance(self.families, Mapping):
+            families = {
+                name: tuple(members) if isinstance(members, (list, tuple)) else members
+                for name, members in self.families.items()
+            }
+            object.__setattr__(self, "families", families)
+        faults = find_faults(self)
+        if faults:
+            raise ValueError("routing options: " + "; ".join(faults))
+
+
+def find_faults(options: RoutingOptions) -> list[str]:
+    """Name every option whose value is of the wrong type or out of range."""
+    top_k = options.top_k
+    checks = {
+        "threshold": (_is_number(options.threshold, 0, 1), "a number from 0 to 1"),
+        "top_k": (
+            isinstance(top_k, int) and not isinstance(top_k, bool) and top_k >= 1,
+            "an integer of at least 1",
+        ),
+        "min_weight": (
+            _is_number(options.min_weight, 0, 1) and options.min_weight < 1,
+            "a number from 0 to less than 1",
+        ),
+        "smooth_seconds": (_is_number(options.smooth_seconds, 0), "a number of at least 0"),
+        "min_dwell_seconds": (_is_number(options.min_dwell_seconds, 0), "a number of at least 0"),
+        "switch_penalty": (_is_number(options.switch_penalty, 0), "a number of at least 0"),
+        "families": (
+            isinstance(options.families, Mapping)
+            and all(isinstance(name, str) for name in options.families)
+            and all(_is_names(members) for members in options.families.values()),
+            "`family: [language, ...]` with quoted names where YAML reads a word as true or false",
+        ),
+    }
+    faults = [
+        f"{name}: found {getattr(options, name)!r}, expected {wanted}"
+        for name, (good, wanted) in checks.items()
+        if not good
+    ]
+    return faults or _shared_members(options.families)
+
+
+def _shared_members(families: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Languages that stand in more than one family, or twice in one."""
+    first: dict[str, str] = {}
+    faults = []
+    for family, members in families.items():
+        for language in members:
+            if language in first:
+                faults.append(
+                    f"families: {language} in {first[language]} and again in {family},"
+                    " expected it in one"
+                )
+            first.setdefault(language, family)
+    return faults
+
+
+def _is_names(members: object) -> bool:
+    return (
+        isinstance(members, tuple)
+        and bool(members)
+        and all(isinstance(name, str) and name for name in members)
+    )
+
+
+def _is_number(value: object, least: float, most: float = math.inf) -> bool:
+    is_real = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_real and least <= value <= most and value < math.inf
+
+
+def read_routing_options(path: str | Path) -> RoutingOptions:
+    """Read a YAML file of `key: value` lines; an empty file gives the defaults.
+
+    Raises ValueError for unknown keys and bad values, with the file's name.
+    """
+    import yaml
+
+    with open(path, encoding="utf-8") as stream:
+        try:
+            values = yaml.safe_load(stream)
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path}: no YAML: {' '.join(str(error).split())}") from None
+    values = {} if values is None else values
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: found {type(values).__name__}, expected lines of `key: value`")
+    known = [item.name for item in dataclasses.fields(RoutingOptions)]
+    unknown = [str(key) for key in values if key not in known]
+    if unknown:
+        raise ValueError(f"{path}: unknown key {', '.join(unknown)}; there are {', '.join(known)}")
+    try:
+        return RoutingOptions(**values)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
