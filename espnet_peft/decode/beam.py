@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import torch
 
+from espnet_peft.decode.greedy import new_cache
 from espnet_peft.decode.hypothesis import Hypothesis
 from espnet_peft.decode.limits import length_limits, token_bias
 from espnet_peft.decode.options import SearchOptions
-from espnet_peft.models.cache import Cache
+from espnet_peft.decode.streams import Streams, rows_of
 
 
 @dataclass
@@ -43,10 +44,12 @@ def beam(
     prompts: torch.Tensor,
     options: SearchOptions | None = None,
     durations: torch.Tensor | None = None,
+    mix=None,
+    streams: Streams | None = None,
 ) -> list[Hypothesis]:
     """Keep the `beam_size` most probable prefixes of each utterance until as many have ended.
 
-    Shapes as in `greedy`. An utterance is over when `beam_size` hypotheses have ended, at its
+    Arguments as in `greedy`. An utterance is over when `beam_size` hypotheses have ended, at its
     length limit (the best unfinished prefix then competes too), or when no live prefix can
     overtake the best ended hypothesis any more, which changes no result. The rules are those of
     https://github.com/openai/whisper (decoding.py), the ranking that of HF transformers.
@@ -55,17 +58,19 @@ def beam(
     width, alpha = options.beam_size, options.length_penalty
     eot = model.tokenizer.eot
     first_bias, bias = token_bias(model, options)
-    limits = length_limits(model, prompts.size(1), enc_lengths, options, durations)
+    count = 1 if streams is None else streams.count
+    limits = length_limits(model, prompts.size(1), enc_lengths, options, durations)[::count]
     steps = int(limits.max()) if len(limits) else 0
-    best = empty_best(len(prompts), steps, eot, enc.device)
-    rows = torch.arange(len(prompts), device=enc.device)
-    live_scores = torch.zeros(len(prompts), 1, device=enc.device)
-    live_tokens = prompts.new_full((len(prompts), 1, steps), eot)
-    cache = Cache()
+    best = empty_best(len(limits), steps, eot, enc.device)
+    rows = torch.arange(len(limits), device=enc.device)
+    live_scores = torch.zeros(len(limits), 1, device=enc.device)
+    live_tokens = prompts.new_full((len(limits), 1, steps), eot)
+    cache = new_cache(mix)
     tokens = prompts
     for step in range(steps):
         logits = model.decoder(tokens, enc, enc_lengths, cache)[:, -1]
-        gains = (logits + (bias if step else first_bias)).log_softmax(dim=-1)
+        logits = logits + (bias if step else first_bias)
+        gains = logits.log_softmax(dim=-1) if streams is None else streams.mix(logits)
         scores, source, token = extend(live_scores, gains, 2 * width)
         weight = (step + 1) ** alpha
 
@@ -89,12 +94,13 @@ def beam(
         keep = (~(full | at_limit | hopeless)).nonzero().squeeze(1)
         if len(keep) == 0:
             break
-        index = (keep[:, None] * (len(logits) // len(rows)) + source[keep]).flatten()
-        cache.reorder(index)
+        index = (keep[:, None] * (len(gains) // len(rows)) + source[keep]).flatten()
+        cache.reorder(rows_of(index, count))
         enc = enc_lengths = None  # the cache holds what the decoder needs of it
         rows, limits = rows[keep], limits[keep]
         live_scores, live_tokens, tokens = live_scores[keep], live_tokens[keep], token[keep]
-        tokens = tokens.flatten()[:, None]
+        tokens = tokens.flatten().repeat_interleave(count)[:, None]
+        streams = None if streams is None else streams.select(keep)
     return collect_best(best, eot)
 
 
