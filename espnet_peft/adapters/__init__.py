@@ -10,14 +10,18 @@ from espnet_peft.adapters.active import (
     set_adapter,
     trainable_state_dict,
 )
+from espnet_peft.adapters.bank import AdapterBank
 from espnet_peft.adapters.inject import Report, inject
 from espnet_peft.adapters.merge import merge, unmerge
+from espnet_peft.adapters.mix import Mix
 from espnet_peft.adapters.registry import AdapterConfig, available, make_config
 from espnet_peft.adapters.storage import load, read_config, save
 from espnet_peft.adapters.wrap import base_parameters, base_state_dict
 
 __all__ = [
+    "AdapterBank",
     "AdapterConfig",
+    "Mix",
     "Report",
     "active",
     "available",

@@ -24,13 +24,15 @@ class Installed:
 class AdapterState:
     """What a model remembers about its adapters.
 
-    merged: the name of the adapter inside the base's weights; undo: what takes it out again
+    merged: the name of the adapter inside the base's weights; undo: what takes it out again;
+    mixed: whether a batch runs at the moment whose rows bring adapters of their own
     """
 
     installed: dict[str, Installed] = field(default_factory=dict)
     active: str | None = None
     merged: str | None = None
     undo: list[Callable[[], None]] = field(default_factory=list)
+    mixed: bool = False
 
 
 def state_of(model: nn.Module) -> AdapterState:
@@ -63,10 +65,31 @@ def require(model: nn.Module, name: str) -> Installed:
 
 
 def require_unmerged(model: nn.Module, verb: str) -> None:
-    """Raise `ValueError` where an adapter is merged into the base."""
-    merged = state_of(model).merged
-    if merged is not None:
-        raise ValueError(f"cannot {verb}: adapter {merged!r} is merged; call unmerge first")
+    """Raise `ValueError` where an adapter is merged into the base, or a mixed batch runs."""
+    state = state_of(model)
+    if state.merged is not None:
+        raise ValueError(f"cannot {verb}: adapter {state.merged!r} is merged; call unmerge first")
+    if state.mixed:
+        raise ValueError(f"cannot {verb}: a batch with mixed adapters runs; leave its mix first")
+
+
+def begin_mix(model: nn.Module) -> None:
+    """Note that a batch starts whose rows bring adapters of their own.
+
+    Errors: `ValueError` where another such batch runs, or an adapter of the model itself works.
+    """
+    require_unmerged(model, "mix adapters")
+    state = state_of(model)
+    if state.active is not None:
+        raise ValueError(
+            f"cannot mix adapters: adapter {state.active!r} is at work; call set_adapter(None)"
+        )
+    state.mixed = True
+
+
+def end_mix(model: nn.Module) -> None:
+    """Note that the batch is over."""
+    state_of(model).mixed = False
 
 
 def set_adapter(model: nn.Module, name: str | None) -> None:

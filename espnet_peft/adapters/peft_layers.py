@@ -12,6 +12,7 @@ from peft import inject_adapter_in_model
 from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
+from espnet_peft.adapters.piece import Sharing
 from espnet_peft.adapters.registry import Key, Method
 from espnet_peft.adapters.targets import resolve
 from espnet_peft.adapters.wrap import (
@@ -33,6 +34,7 @@ def method_of_peft(
     config: Callable[..., Any],
     add: Callable[..., int] | None = None,
     export: Callable[..., tuple[Any, dict[Key, torch.Tensor]]] | None = None,
+    sharing: Sharing | None = None,
 ) -> Method:
     """Return the method whose peft configuration is `config(options, target_modules=...)`."""
 
@@ -50,6 +52,7 @@ def method_of_peft(
         check=check,
         add=add or add_plain,
         export=export,
+        sharing=sharing,
         tensors=peft_tensors,
         parameters=peft_parameters,
         activate=activate_peft,

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from espnet_peft.adapters.piece import Sharing
+
 Key = tuple[str, str]
 """(name of the base's module or parameter, the adapter's own name below it; "" if it is a value)"""
 
@@ -33,6 +35,7 @@ class Method:
     hf_names: whether the keys on disk carry the names of the Hugging Face twin
     to_hf(options, targets under HF names) -> peft's own configuration, where peft can load the file
     export(model, options, name) -> (options, tensors) to save, where they differ from the live ones
+    sharing: how its adapters share a batch with other adapters; None if they cannot
     """
 
     name: str
@@ -47,6 +50,7 @@ class Method:
     hf_names: bool = True
     to_hf: Callable[..., dict[str, Any]] | None = None
     export: Callable[..., tuple[Any, dict[Key, torch.Tensor]]] | None = None
+    sharing: Sharing | None = None
 
     def __reduce__(self) -> tuple[Callable[[str], Method], tuple[str]]:
         # Functions made inside functions cannot be pickled; the name is enough.

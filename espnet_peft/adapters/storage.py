@@ -214,6 +214,27 @@ def read_weights(dir: str | os.PathLike[str]) -> dict[str, torch.Tensor]:
     return state
 
 
+def checked_config(
+    model: nn.Module, dir: str | os.PathLike[str]
+) -> tuple[AdapterConfig, dict[str, Any]]:
+    """Return the configuration of the adapter in `dir`, and the block that it stands in.
+
+    Errors: `FileNotFoundError`, or `ValueError` for another base and for what means nothing.
+    """
+    dir = Path(dir)
+    ours, here = read_config(dir), fingerprint_of(model)
+    if ours["base_fingerprint"] != here:
+        raise ValueError(
+            f"{dir / CONFIG_FILE}: made for the base with fingerprint "
+            f"{str(ours['base_fingerprint'])[:12]}, found {here[:12]}; load the base that it was "
+            f"trained on"
+        )
+    try:
+        return make_config(ours["method"], ours["options"]), ours
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{dir / CONFIG_FILE}: {error}") from error
+
+
 def load(
     model: nn.Module,
     dir: str | os.PathLike[str],
@@ -227,21 +248,10 @@ def load(
     the model is then as before.
     """
     dir = Path(dir)
-    ours = read_config(dir)
+    config, _ = checked_config(model, dir)
     name = dir.resolve().name.replace(".", "_") if name is None else name
     check_name(model, name)
-    here = fingerprint_of(model)
-    if ours["base_fingerprint"] != here:
-        raise ValueError(
-            f"{dir / CONFIG_FILE}: made for the base with fingerprint "
-            f"{str(ours['base_fingerprint'])[:12]}, found {here[:12]}; load the base that it was "
-            f"trained on"
-        )
     state = read_weights(dir)
-    try:
-        config = make_config(ours["method"], ours["options"])
-    except (ValueError, TypeError, AttributeError) as error:
-        raise ValueError(f"{dir / CONFIG_FILE}: {error}") from error
     before = state_of(model).active
     inject(model, config, name, trainable=trainable)
     try:

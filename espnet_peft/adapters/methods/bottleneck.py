@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from espnet_peft.adapters.methods.norm import norm_parameters
+from espnet_peft.adapters.piece import Piece, Sharing, bottleneck
 from espnet_peft.adapters.registry import Key, Method, one_of, register, within
 from espnet_peft.adapters.targets import select_roles, sides_of
 from espnet_peft.adapters.values import (
@@ -186,6 +187,45 @@ def remove(model: nn.Module, options: BottleneckOptions, name: str) -> None:
     drop_values(model, name, _norms(model, options))
 
 
+def refusal(options: BottleneckOptions) -> str | None:
+    """Return why adapters with `options` cannot share a batch, or None."""
+    if options.train_layernorm:
+        return "with train_layernorm it changes the norms, which all rows of a batch share"
+    return None
+
+
+def shapes(model: nn.Module, options: BottleneckOptions) -> dict[Key, tuple[int, ...]]:
+    """Return the shapes of the weights and biases of each bottleneck."""
+    found: dict[Key, tuple[int, ...]] = {}
+    for target in check(model, options):
+        inner, width = options.bottleneck, _width(wrappers(model, target)[-1][1])
+        found[target, "bottleneck.down.weight"] = (inner, width)
+        found[target, "bottleneck.down.bias"] = (inner,)
+        found[target, "bottleneck.up.weight"] = (width, inner)
+        found[target, "bottleneck.up.bias"] = (width,)
+    return found
+
+
+def pieces(options: BottleneckOptions, tensors: dict[Key, torch.Tensor]) -> dict[str, Piece]:
+    """Return the bottleneck of each target."""
+    targets = dict.fromkeys(target for target, _ in tensors)
+    return {
+        target: bottleneck(
+            *(
+                (
+                    tensors[target, f"bottleneck.{one}.weight"],
+                    tensors[target, f"bottleneck.{one}.bias"],
+                )
+                for one in ("down", "up")
+            ),
+            options.activation,
+            options.scale,
+            reads_output=options.kind != "parallel",
+        )
+        for target in targets
+    }
+
+
 register(
     Method(
         name="adapter",
@@ -197,5 +237,6 @@ register(
         activate=activate,
         remove=remove,
         hf_names=False,
+        sharing=Sharing(refusal, shapes, pieces),
     )
 )

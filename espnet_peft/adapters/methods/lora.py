@@ -26,6 +26,7 @@ from espnet_peft.adapters.peft_layers import (
     peft_layers,
     peft_tensors,
 )
+from espnet_peft.adapters.piece import Piece, Sharing, low_rank
 from espnet_peft.adapters.registry import Key, register, within
 from espnet_peft.adapters.targets import resolve, sides_of
 from espnet_peft.adapters.wrap import slot_name, wrappers
@@ -134,4 +135,35 @@ def export(
     ), both
 
 
-register(method_of_peft("lora", LoraOptions, peft_config, add, export))
+def refusal(options: LoraOptions) -> str | None:
+    """Return why adapters with `options` cannot share a batch, or None."""
+    if options.use_dora:
+        return "DoRA scales the rows of the base's weights, which all rows of a batch share"
+    if options.init_lora_weights in FROM_WEIGHTS:
+        return "its file was not saved here, since saving turns such a start into plain LoRA"
+    return None
+
+
+def shapes(model: nn.Module, options: LoraOptions) -> dict[Key, tuple[int, ...]]:
+    """Return the shapes of the factors of each target."""
+    found: dict[Key, tuple[int, ...]] = {}
+    for target in resolve(model, options.target, options.side, options.layers):
+        base = wrappers(model, target)[-1][1]
+        found[target, "lora_A.weight"] = (options.r, base.in_features)
+        found[target, "lora_B.weight"] = (base.out_features, options.r)
+    return found
+
+
+def pieces(options: LoraOptions, tensors: dict[Key, torch.Tensor]) -> dict[str, Piece]:
+    """Return the update of each target."""
+    factor = options.lora_alpha / (math.sqrt(options.r) if options.use_rslora else options.r)
+    return {
+        target: low_rank(tensor, tensors[target, "lora_B.weight"], factor)
+        for (target, own), tensor in tensors.items()
+        if own == "lora_A.weight"
+    }
+
+
+register(
+    method_of_peft("lora", LoraOptions, peft_config, add, export, Sharing(refusal, shapes, pieces))
+)
