@@ -70,7 +70,8 @@ def write_data_dir(data: DataDir, path: str | os.PathLike) -> None:
     tables = data.tables | {"spk2utt": invert(data.tables["utt2spk"])}
     contents = dict(data.settings)
     for name in sorted(tables, key=lambda name: name == "utt2spk"):
-        contents[name] = table_bytes(directory / name, tables[name])
+        columns = data.layout(name).columns
+        contents[name] = table_bytes(directory / name, tables[name], columns)
     try:
         for name, content in contents.items():
             with written_to(directory / name):
@@ -118,7 +119,9 @@ def select_utterances(data: DataDir, keep: Collection[str]) -> DataDir:
     tables: Tables = {}
     for name, table in data.tables.items():
         ids = by_key[data.layout(name).key]
-        tables[name] = {key: value for key, value in table.items() if key in ids}
+        kept = {key: value for key, value in table.items() if key in ids}
+        if kept or not data.layout(name).partial:
+            tables[name] = kept
     tables["utt2spk"] = utt2spk
     tables["spk2utt"] = invert(utt2spk)
     return DataDir(data.path, tables, data.extra, dict(data.settings))

@@ -94,6 +94,8 @@ def _common_utterances(data: DataDir) -> tuple[set[str], dict[str, int]]:
     utts = set(utt2spk)
     dropped: dict[str, int] = {}
     for name, table in data.tables.items():
+        if data.layout(name).partial:
+            continue
         key = data.layout(name).key
         owner = {"utt": {u: u for u in utts}, "spk": utt2spk, "rec": recordings}[key]
         kept = {utt for utt in utts if owner.get(utt) in table}

@@ -10,14 +10,17 @@ class FileLayout:
     """One file's layout.
 
     key: "utt", "spk" or "rec" (recordings are utterances where there is no `segments`).
-    columns: "one" value, the "rest" of the line (may be empty), or "many" values.
+    columns: "one" value, the "rest" of the line (may be empty), "many" values, or many values on
+        each of several "lines" with the same id.
     kind: how the value is checked ("word", "ids", "text", "audio", "feats", "int", "float",
-        "segment").
+        "segment", "ctm").
+    partial: some ids may have no line.
     """
 
     key: str
     columns: str
     kind: str
+    partial: bool = False
 
 
 # utt2spk comes first because every other file is compared with it.
@@ -28,6 +31,8 @@ FILES: dict[str, FileLayout] = {
     "segments": FileLayout("utt", "many", "segment"),
     "text": FileLayout("utt", "rest", "text"),
     "utt2lang": FileLayout("utt", "one", "word"),
+    # When each word is spoken: NIST's ctm, in seconds from the start of the utterance.
+    "ctm": FileLayout("utt", "lines", "ctm", partial=True),
     "feats.scp": FileLayout("utt", "rest", "feats"),
     "vad.scp": FileLayout("utt", "rest", "feats"),
     "utt2num_frames": FileLayout("utt", "one", "int"),

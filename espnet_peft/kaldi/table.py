@@ -12,6 +12,7 @@ _WANTED = {
     "one": '"<id> <value>"',
     "rest": '"<id> <rest of the line>"',
     "many": '"<id> <value>..."',
+    "lines": '"<id> <value>...", one or more of each id',
 }
 
 
@@ -29,8 +30,9 @@ def read_table(path: str | os.PathLike, columns: str = "rest") -> dict[str, str]
     """Read a table whose lines are sorted by id in byte order.
 
     columns: "one" value per line, the "rest" of the line (which may be empty, as a recogniser's
-    output may be), or "many" values. Raises FileNotFoundError, or ValueError for the first fault
-    (duplicate or unsorted ids, an empty file, bad UTF-8, a wrong number of fields).
+    output may be), "many" values, or many values on each of several "lines" of one id, which are
+    joined by line breaks. Raises FileNotFoundError, or ValueError for the first fault (duplicate
+    or unsorted ids, an empty file, bad UTF-8, a wrong number of fields).
     """
     if not os.path.isfile(path):
         raise FileNotFoundError(f"{path}: no such file, expected a table of {_WANTED[columns]}")
@@ -41,15 +43,20 @@ def read_table(path: str | os.PathLike, columns: str = "rest") -> dict[str, str]
     return table.values
 
 
-def write_table(path: str | os.PathLike, mapping: Mapping[str, object]) -> None:
+def write_table(
+    path: str | os.PathLike, mapping: Mapping[str, object], columns: str = "rest"
+) -> None:
     """Write a table in byte order, by way of `<path>.tmp`, so that no reader sees half of it.
 
-    Raises ValueError for an id with white space or a value with a line break.
+    Raises ValueError for an id with white space, and for a value with a line break unless
+    `columns` is "lines".
     """
-    write_bytes(path, table_bytes(path, mapping))
+    write_bytes(path, table_bytes(path, mapping, columns))
 
 
-def table_bytes(path: str | os.PathLike, mapping: Mapping[str, object]) -> bytes:
+def table_bytes(
+    path: str | os.PathLike, mapping: Mapping[str, object], columns: str = "rest"
+) -> bytes:
     """A table's content in byte order; `path` is for the message of a ValueError."""
     rows = []
     # Code points and UTF-8 bytes sort alike, so this is the order of LC_ALL=C.
@@ -57,6 +64,9 @@ def table_bytes(path: str | os.PathLike, mapping: Mapping[str, object]) -> bytes
         value = str(mapping[key]).strip(" \t")
         if not key or not key.isprintable() or " " in key:
             raise ValueError(f"{path}: id {key!r}, expected printable characters without spaces")
+        if columns == "lines":
+            rows += [f"{key} {line}\n" for line in value.split("\n")]
+            continue
         if "\n" in value or "\r" in value:
             raise ValueError(f"{path}: the value of {key!r} has a line break, expected one line")
         rows.append(f"{key} {value}\n" if value else f"{key}\n")
@@ -121,12 +131,13 @@ def _scan_rows(table: Table, rows: list[bytes], columns: str) -> None:
     returns: list[int] = []
     unsorted: list[tuple[int, str, str]] = []
     previous = ""
+    values: dict[str, list[str]] = {}
     for number, raw in enumerate(rows, 1):
         if b"\r" in raw:
             returns.append(number)
             raw = raw.replace(b"\r", b"")
         key, value, fault = _parse(raw, columns)
-        if key in table.lines:
+        if key in table.lines and not (columns == "lines" and key == previous):
             fault = f"id {key!r} again (first on line {table.lines[key]}), expected it once"
         if key:
             # Also without a usable value, so that the id is not reported as missing on top.
@@ -137,7 +148,8 @@ def _scan_rows(table: Table, rows: list[bytes], columns: str) -> None:
         if key < previous:
             unsorted.append((number, key, previous))
         previous = key
-        table.values[key] = value
+        values.setdefault(key, []).append(value)
+    table.values = {key: "\n".join(lines) for key, lines in values.items()}
     if unsorted:
         number, key, before = unsorted[0]
         table.faults.append(

@@ -93,6 +93,7 @@ def _id_faults(tables: dict[str, Table]) -> Iterator[str]:
     if "utt2spk" not in tables or not tables["utt2spk"].lines:
         return
     utts = tables["utt2spk"]
+    utt_ids = utts.values.keys()
     speakers = set(utts.values.values())
     for name, table in tables.items():
         layout = FILES.get(name, FileLayout("utt", "rest", "word"))
@@ -103,7 +104,10 @@ def _id_faults(tables: dict[str, Table]) -> Iterator[str]:
         if layout.key == "spk":
             yield from _difference(table, speakers, "speaker", f"{utts.path}")
             continue
-        yield from _difference(table, utts.values.keys(), "utterance", utts.path, utts.lines)
+        if layout.partial:
+            yield from _difference(table, utt_ids, "utterance", utts.path, wanted=())
+            continue
+        yield from _difference(table, utt_ids, "utterance", utts.path, utts.lines)
 
 
 def _difference(
@@ -112,12 +116,16 @@ def _difference(
     noun: str,
     source: str,
     source_lines: dict[str, int] | None = None,
+    wanted: Collection[str] | None = None,
 ) -> Iterator[str]:
-    """Both directions of the difference between a table's ids and `ids` of the file `source`."""
+    """Both directions of the difference between a table's ids and `ids` of the file `source`.
+
+    `wanted` are those of `ids` that the table must have; default: all.
+    """
     for key, line in table.lines.items():
         if key not in ids:
             yield f"{table.path}:{line}: {noun} {key!r} is not in {source}, expected both; {_FIX}"
-    for key in ids:
+    for key in ids if wanted is None else wanted:
         if key not in table.lines:
             line = f":{source_lines[key]}" if source_lines else ""
             yield f"{source}{line}: {noun} {key!r} is not in {table.path}, expected both; {_FIX}"

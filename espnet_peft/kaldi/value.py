@@ -73,6 +73,8 @@ def value_faults(
             fault = _number_fault(value, kind)
         elif kind == "segment":
             fault = _segment_fault(value)
+        elif kind == "ctm":
+            fault = _ctm_fault(value)
         if fault:
             yield key, f"{table.path}:{table.lines[key]}: {key}: {fault}"
 
@@ -115,4 +117,18 @@ def _segment_fault(value: str) -> str:
     # An end of -1 is Kaldi's way to say "to the end of the recording".
     if not (end > start or end == -1):
         return f"end {fields[2]!r} is not after start {fields[1]!r}, expected start < end"
+    return ""
+
+
+def _ctm_fault(value: str) -> str:
+    previous = 0.0
+    for line in value.split("\n"):
+        fields = line.split(" ")
+        if len(fields) not in (4, 5):
+            wanted = '"<utt_id> <channel> <start> <duration> <word>"'
+            return f"{len(fields) + 1} fields in {line!r}, expected {wanted}"
+        start, duration = _number(fields[1]), _number(fields[2])
+        if not (start >= previous and duration >= 0):
+            return f"times in {line!r}, expected a start from {previous} s on and a duration from 0"
+        previous = start
     return ""

@@ -30,7 +30,8 @@ PHRASES = {
 
 @pytest.mark.parametrize("language", PHRASES)
 def test_phonemes_are_spoken_not_letter_names(language):
-    samples, rate, events = synthesise(PHRASES[language], language, "f2", 50, 160)
+    speech = synthesise(PHRASES[language], language, "f2", 50, 160)
+    samples, rate, events = speech.samples, speech.rate, speech.phonemes
     assert (rate, samples.dtype) == (22050, np.int16)
     symbols = [e.symbol for e in events if e.symbol.strip()]
     # About a phoneme a letter; spelling out gives several a letter.
@@ -42,8 +43,8 @@ def test_phonemes_are_spoken_not_letter_names(language):
 
 def test_an_utterance_does_not_depend_on_those_before_it():
     items = [(t, lang, v, 45, 160) for lang, t in PHRASES.items() for v in ("m1", "f3", "linda")]
-    forward = {item: synthesise(*item)[0].tobytes() for item in items}
-    assert {item: synthesise(*item)[0].tobytes() for item in reversed(items)} == forward
+    forward = {item: synthesise(*item).samples.tobytes() for item in items}
+    assert {item: synthesise(*item).samples.tobytes() for item in reversed(items)} == forward
 
 
 def test_unknown_voice():
@@ -55,7 +56,7 @@ def test_voices_are_disjoint_and_all_exist():
     names = [name for voices in VOICES.values() for name in voices]
     assert len(set(names)) == len(names)
     assert [len(VOICES[s]) for s in ("train", "dev", "test")] == [12, 3, 4]
-    audio = {v: synthesise("la casa", "es", v, 50, 160)[0].tobytes() for v in names}
+    audio = {v: synthesise("la casa", "es", v, 50, 160).samples.tobytes() for v in names}
     assert len(set(audio.values())) == len(names)  # an unknown variant is the default voice
     assert make_speakers("hi", "test", 1) == make_speakers("hi", "test", 1)
 

@@ -19,6 +19,7 @@ _INITIALIZE_PHONEME_IPA = 0x0002
 _INITIALIZE_DONT_EXIT = 0x8000
 _CHARS_UTF8 = 1
 _EVENT_LIST_TERMINATED = 0
+_EVENT_WORD = 1
 _EVENT_PHONEME = 7
 _POSITION_CHARACTER = 1
 _RATE, _PITCH = 1, 3
@@ -60,6 +61,27 @@ class Phoneme:
     sample: int
 
 
+@dataclass(frozen=True)
+class Word:
+    """One word event: the index of its first character in the text and where it starts, in samples.
+
+    eSpeak speaks some groups of words ("in the") as one, with a single event.
+    """
+
+    position: int
+    sample: int
+
+
+@dataclass(frozen=True)
+class Speech:
+    """What was spoken: int16 samples (n,), their rate in Hz, phonemes and words in their order."""
+
+    samples: np.ndarray
+    rate: int
+    phonemes: list[Phoneme]
+    words: list[Word]
+
+
 class _Synthesiser:
     """The library, initialised once in a process (its state is global)."""
 
@@ -76,7 +98,8 @@ class _Synthesiser:
         if self.rate <= 0:
             raise OSError(f"{data}: eSpeak NG could not be initialised; reinstall espeakng-loader")
         self.chunks: list[bytes] = []
-        self.events: list[Phoneme] = []
+        self.phonemes: list[Phoneme] = []
+        self.words: list[Word] = []
         # Kept on the object: ctypes does not keep the function alive for the library.
         self.callback = _Callback(self._receive)
         self.library.espeak_SetSynthCallback(self.callback)
@@ -90,13 +113,15 @@ class _Synthesiser:
         while events[i].type != _EVENT_LIST_TERMINATED:
             if events[i].type == _EVENT_PHONEME:
                 symbol = events[i].id.string.decode("utf-8", errors="replace")
-                self.events.append(Phoneme(symbol, events[i].sample))
+                self.phonemes.append(Phoneme(symbol, events[i].sample))
+            elif events[i].type == _EVENT_WORD:  # its positions count from 1
+                self.words.append(Word(events[i].text_position - 1, events[i].sample))
             i += 1
         return 0
 
     def speak(self, text: str, voice: str, pitch: int, rate: int) -> list[bytes]:
-        """Speak to the end; returns int16 samples in pieces and leaves the phonemes in `events`."""
-        self.chunks, self.events = [], []
+        """Speak to the end; returns int16 samples in pieces, leaves `phonemes` and `words`."""
+        self.chunks, self.phonemes, self.words = [], [], []
         if self.library.espeak_SetVoiceByName(voice.encode()) != 0:
             raise ValueError(f"eSpeak NG voice '{voice}': not found; see espeak-ng-data/voices")
         self.library.espeak_ng_SetRandSeed(_SEED)
@@ -124,7 +149,7 @@ def _speak_and_write(fd: int, text: str, voice: str, pitch: int, rate: int) -> N
     chunks: list[bytes] = []
     try:
         chunks = engine.speak(text, voice, pitch, rate)
-        result = (sum(map(len, chunks)) // 2, engine.events)
+        result = (sum(map(len, chunks)) // 2, engine.phonemes, engine.words)
     except (OSError, ValueError) as error:
         result = error
     with os.fdopen(fd, "wb") as pipe:
@@ -135,14 +160,13 @@ def _speak_and_write(fd: int, text: str, voice: str, pitch: int, rate: int) -> N
 
 def synthesise(
     text: str, voice: str, variant: str = "", pitch: int = 50, rate: int = 175
-) -> tuple[np.ndarray, int, list[Phoneme]]:
+) -> Speech:
     """Speak `text` with the language `voice` (`hi`) and a voice variant (`f2`, or empty).
 
-    `pitch` is 0 to 99, `rate` in words a minute. Returns int16 samples (n,), the sample rate in
-    Hz (22,050) and the phonemes with their positions. The same call gives the same samples
-    whatever was spoken before: the library keeps phases, echo and random state in static
-    variables that no call resets, so each utterance is spoken by a fresh fork of the process in
-    which the library was initialised and has never spoken.
+    `pitch` is 0 to 99, `rate` in words a minute; the samples come at 22,050 Hz. The same call
+    gives the same samples whatever was spoken before: the library keeps phases, echo and random
+    state in static variables that no call resets, so each utterance is spoken by a fresh fork of
+    the process in which the library was initialised and has never spoken.
     """
     engine = _synthesiser()
     complete = False
@@ -170,4 +194,4 @@ def synthesise(
         raise result
     if status != 0 or not complete:
         raise OSError(f"eSpeak NG voice '{name}': the process speaking '{text}' died ({status})")
-    return samples, engine.rate, result[1]
+    return Speech(samples, engine.rate, *result[1:])

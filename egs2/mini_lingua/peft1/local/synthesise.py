@@ -19,12 +19,14 @@ from pathlib import Path
 
 import numpy as np
 import soxr
-from espeak import synthesise
+from espeak import Speech, synthesise
 from sentences import draw_sentences, read_grammar
-from speakers import Speaker, make_speakers, record
+from speakers import MARGINS, Speaker, make_speakers, record
+from word_times import word_borders
 
 from espnet_peft.bin import run
 from espnet_peft.kaldi import DataDir, write_data_dir
+from espnet_peft.kaldi.data_dir import Tables
 
 RATE = 16000
 BATCH = 32  # utterances that a process speaks at a time
@@ -79,23 +81,32 @@ def plan_language(language: str, sizes: dict[str, int], seed: int) -> dict[str, 
     return plan
 
 
-def speak(utterances: list[Utterance]) -> list[np.ndarray]:
-    """Synthesise utterances: int16 (n,) at 16 kHz each.
+def speak(utterances: list[Utterance]) -> list[tuple[np.ndarray, str]]:
+    """Synthesise utterances: int16 (n,) at 16 kHz and the lines of the ctm, for each.
 
     All are spoken before any is resampled: every utterance forks, and what is written after a
     fork has its memory pages copied.
     """
     spoken = [
-        synthesise(u.text, u.language, u.speaker.variant, u.pitch, u.rate)[:2] for u in utterances
+        synthesise(u.text, u.language, u.speaker.variant, u.pitch, u.rate) for u in utterances
     ]
     result = []
-    for u, (samples, rate) in zip(utterances, spoken, strict=True):
-        if len(samples) == 0:
+    for u, speech in zip(utterances, spoken, strict=True):
+        if len(speech.samples) == 0:
             raise ValueError(f"{u.utt_id}: eSpeak NG said nothing for '{u.text}'")
-        clean = soxr.resample(samples.astype(np.float32) / 32768.0, rate, RATE)
+        clean = soxr.resample(speech.samples.astype(np.float32) / 32768.0, speech.rate, RATE)
         rng = np.random.default_rng(zlib.crc32(u.utt_id.encode()))
-        result.append(record(clean, u.speaker, rng))
+        result.append((record(clean, u.speaker, rng), _word_times(u.text, speech)))
     return result
+
+
+def _word_times(text: str, speech: Speech) -> str:
+    """A line `<channel> <start> <duration> <word>` for each word, in seconds of the recording."""
+    borders = [round(MARGINS[0] / RATE + x / speech.rate, 4) for x in word_borders(text, speech)]
+    return "\n".join(
+        f"1 {start:.4f} {end - start:.4f} {word}"
+        for word, start, end in zip(text.split(), borders, borders[1:], strict=False)
+    )
 
 
 def _wav_bytes(samples: np.ndarray) -> bytes:
@@ -108,27 +119,29 @@ def _wav_bytes(samples: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def write_audio(path: Path, utterances: list[Utterance], audio: Iterable) -> dict[str, str]:
-    """Write a set's wav ark as Kaldi's `wav-copy` does; returns its wav.scp."""
+def write_audio(path: Path, utterances: list[Utterance], spoken: Iterable) -> Tables:
+    """Write a set's wav ark as Kaldi's `wav-copy` does; returns its wav.scp and ctm."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(f"{path}.tmp")
-    wav_scp = {}
+    tables: Tables = {"wav.scp": {}, "ctm": {}}
     try:
         with open(temporary, "wb") as ark:
-            for utterance, samples in zip(utterances, audio, strict=True):
+            for utterance, (samples, times) in zip(utterances, spoken, strict=True):
                 ark.write(f"{utterance.utt_id} ".encode())
-                wav_scp[utterance.utt_id] = f"{path}:{ark.tell()}"
+                tables["wav.scp"][utterance.utt_id] = f"{path}:{ark.tell()}"
+                tables["ctm"][utterance.utt_id] = times
                 ark.write(_wav_bytes(samples))
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
-    return wav_scp
+    return tables
 
 
-def write_set(directory: Path, utterances: list[Utterance], wav_scp: dict[str, str]) -> None:
+def write_set(directory: Path, utterances: list[Utterance], audio: Tables) -> None:
     """Write a Kaldi data directory."""
     tables = {
-        "wav.scp": {u.utt_id: wav_scp[u.utt_id] for u in utterances},
+        "wav.scp": {u.utt_id: audio["wav.scp"][u.utt_id] for u in utterances},
+        "ctm": {u.utt_id: audio["ctm"][u.utt_id] for u in utterances},
         "text": {u.utt_id: u.text for u in utterances},
         "utt2lang": {u.utt_id: u.language for u in utterances},
         "utt2spk": {u.utt_id: u.speaker.speaker_id for u in utterances},
@@ -189,19 +202,22 @@ def main(argv: list[str] | None = None) -> None:
 
     data = Path(args.data)
     sets = {f"{split}_{language}": plans[language][split] for language in plans for split in SPLITS}
-    wav_scp: dict[str, str] = {}
+    audio: Tables = {"wav.scp": {}, "ctm": {}}
     # Ctrl-C ends the workers by way of the main process, without a traceback of each.
     ignore = (signal.SIGINT, signal.SIG_IGN)
     with multiprocessing.get_context("fork").Pool(args.nj, signal.signal, ignore) as pool:
         flat = [u for utterances in sets.values() for u in utterances]
         batches = [flat[k : k + BATCH] for k in range(0, len(flat), BATCH)]
-        audio = (samples for batch in pool.imap(speak, batches) for samples in batch)
+        spoken = (one for batch in pool.imap(speak, batches) for one in batch)
         for name, utterances in sets.items():
-            part = (next(audio) for _ in utterances)
-            wav_scp |= write_audio(data / "audio" / f"{name}.ark", utterances, part)
-            write_set(data / name, utterances, wav_scp)
+            part = (next(spoken) for _ in utterances)
+            for table, values in write_audio(
+                data / "audio" / f"{name}.ark", utterances, part
+            ).items():
+                audio[table] |= values
+            write_set(data / name, utterances, audio)
     for name, utterances in base_sets(plans, base_langs).items():
-        write_set(data / name, utterances, wav_scp)
+        write_set(data / name, utterances, audio)
 
 
 if __name__ == "__main__":
