@@ -26,6 +26,7 @@ FLOORS = {
 # On one floor a part may use another only where this says so.
 SAME_FLOOR = {
     ("audio", "kaldi"),
+    ("scoring", "kaldi"),  # language timelines
     ("routing", "models"),
     ("train", "decode"),  # validation decodes
 }
