@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_peft.scoring.collect import BASE, Row, Run, Table
-from espnet_peft.scoring.report import display_width
+from espnet_peft.scoring.tables import NONE, columns, pipes, widths
 
-NONE = "–"
 _SYSTEM_NAMES = {BASE: "zero-shot"}
 
 
@@ -45,7 +44,7 @@ def markdown(
     lines += [f"- {name}: {value}" for name, value in _facts(runs, commit, seeds, settings)]
     for table in tables:
         lines += ["", f"## {table.base_tag}, {table.decode_tag}", ""]
-        lines += _pipes(*_main_table(table, seeds))
+        lines += pipes(*_main_table(table, seeds))
     lines += ["", _legend(seeds)]
     lacking = _lacking(tables, seeds)
     if lacking:
@@ -54,7 +53,7 @@ def markdown(
     for table in tables:
         for name, rows in table.sets.items():
             lines += ["", f"### {table.base_tag}, {table.decode_tag}, {name}", ""]
-            lines += _pipes(*_detail_table(rows, seeds))
+            lines += pipes(*_detail_table(rows, seeds))
     return "\n".join(lines) + "\n"
 
 
@@ -63,31 +62,17 @@ def terminal(tables: Sequence[Table], seeds: int) -> str:
     blocks = []
     for table in tables:
         head, rows = _main_table(table, seeds, exact=False)
-        widths = [max(display_width(row[k]) for row in [head, *rows]) for k in range(len(head))]
-        lines = [f"{table.base_tag}, {table.decode_tag}", _columns(head, widths)]
-        lines.append("  ".join("-" * width for width in widths))
+        wide = widths(head, rows)
+        lines = [f"{table.base_tag}, {table.decode_tag}", columns(head, wide)]
+        lines.append("  ".join("-" * width for width in wide))
         previous = rows[0][0] if rows else ""
         for row in rows:
             if row[0] and row[0] != previous:
                 lines.append("")
                 previous = row[0]
-            lines.append(_columns(row, widths))
+            lines.append(columns(row, wide))
         blocks.append("\n".join(line.rstrip() for line in lines))
     return "\n\n".join(blocks)
-
-
-def _columns(cells: Sequence[str], widths: Sequence[int]) -> str:
-    """Align names to the left and numbers to the right."""
-    out = []
-    for k, (cell, width) in enumerate(zip(cells, widths, strict=True)):
-        space = " " * (width - display_width(cell))
-        out.append(cell + space if k < 2 else space + cell)
-    return "  ".join(out)
-
-
-def _pipes(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    rule = [":--" if k < 2 else "--:" for k in range(len(head))]
-    return ["| " + " | ".join(cells) + " |" for cells in (head, rule, *rows)]
 
 
 def _facts(
