@@ -55,11 +55,11 @@ class Row:
 
     def stat(self, name: str) -> float | None:
         """Mean of a number in train_stats.json; None where no run has it."""
-        return _mean_known([run.stats.get(self.language, {}).get(name) for run in self.runs])
+        return mean_known([run.stats.get(self.language, {}).get(name) for run in self.runs])
 
     def rtf(self) -> float | None:
         """Mean real-time factor of decoding."""
-        return _mean_known([run.speed.get("rtf") for run in self.runs])
+        return mean_known([run.speed.get("rtf") for run in self.runs])
 
     def reduction(self) -> float | None:
         """Relative WER reduction against the base; None for the base and where it is unknown."""
@@ -80,7 +80,8 @@ class Table:
         return [(name, row) for name, rows in self.sets.items() for row in rows]
 
 
-def _mean_known(values: Sequence[float | None]) -> float | None:
+def mean_known(values: Sequence[float | None]) -> float | None:
+    """Mean of the values that are there, None where none is."""
     known = [value for value in values if value is not None]
     return statistics.fmean(known) if known else None
 
@@ -110,19 +111,20 @@ def collect(exp_dirs: Sequence[Path]) -> list[Run]:
 
 def _read_run(seed: int, base_tag: str, path: Path) -> Run:
     system, decode_tag, name = path.parts[-4:-1]
-    score = _read_json(path)
+    score = read_json(path)
     lacking = [key for key in ("wer", "cer", "ser", "words", "utterances") if key not in score]
     if lacking:
         raise ValueError(f"{path}: no {' '.join(lacking)}, expected a file of the score command")
     stats = {}
     for language in score.get("per_language") or ():
         trained = path.parents[3] / f"{language}_{system}" / "train_stats.json"
-        stats[language] = _read_json(trained, optional=True)
-    speed = _read_json(path.parent / "speed.json", optional=True)
+        stats[language] = read_json(trained, optional=True)
+    speed = read_json(path.parent / "speed.json", optional=True)
     return Run(seed, base_tag, system, decode_tag, name, score, speed, stats, path)
 
 
-def _read_json(path: Path, optional: bool = False) -> dict[str, Any]:
+def read_json(path: Path, optional: bool = False) -> dict[str, Any]:
+    """Read an object, {} where an optional file is not there; ValueError for another content."""
     if optional and not path.exists():
         return {}
     try:
@@ -167,7 +169,7 @@ def _rows(runs: list[Run]) -> list[Row]:
         sizes.setdefault(method, []).append(row.stat("trainable"))
 
     def order(row: Row) -> tuple[Any, ...]:
-        size = _mean_known(sizes[row.method]) or float("inf")
+        size = mean_known(sizes[row.method]) or float("inf")
         return (row.language == ALL, row.language, row.method != BASE, size, row.method)
 
     return sorted(found.values(), key=order)
