@@ -15,8 +15,18 @@ def get_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--base_model", required=True, help="base directory, .pt, HF directory or official name")
     add("--adapter", action="append", default=[], metavar="NAME=DIR", help="may be repeated")
-    add("--utt2adapter", help="adapter name by utterance (`base`: none); else one --adapter")
-    add("--data_dir", required=True, help="with feats.scp or wav.scp, and utt2lang")
+    add("--utt2adapter", help="adapter name by utterance (`base`: none)")
+    add(
+        "--strategy",
+        help="how adapters are chosen: oracle (by utt2lang), base (none), or by a router: hard"
+        " threshold soft soft_decoders hierarchical frame spans; without it and without"
+        " --utt2adapter, the one --adapter decodes all",
+    )
+    add("--router", metavar="DIR|token", help="directory of a router, or the base's own token")
+    add("--routing_config", help="YAML of the strategies' settings")
+    add("--base_languages", default="", help='that the base serves without an adapter: "en es"')
+    add("--max_adapters", type=int, help="most adapters in memory at a time; default: all")
+    add("--data_dir", required=True, help="with feats.scp or wav.scp, and utt2lang if needed")
     add("--out_dir", required=True, help="gets 1best_recog/ and speed.json")
     add("--config", help="YAML of search options")
     add("--language", help="of all utterances, instead of utt2lang")
@@ -38,6 +48,11 @@ def main(argv: list[str] | None = None) -> None:
         base_model=args.base_model,
         adapters=parse_adapters(args.adapter),
         utt2adapter=args.utt2adapter,
+        strategy=args.strategy,
+        router=args.router,
+        routing_config=args.routing_config,
+        base_languages=args.base_languages.split(),
+        max_adapters=args.max_adapters,
         data_dir=args.data_dir,
         out_dir=args.out_dir,
         config=args.config,
@@ -53,6 +68,13 @@ def main(argv: list[str] | None = None) -> None:
         f" audio decoded in {speed['decode_seconds']:.1f} s, RTF {speed['rtf']:.4f}"
         f" (loaded in {speed['load_seconds']:.1f} s)"
     )
+    if "strategy" in speed:
+        again = "no second pass" if speed["prefix_shared"] else "with a second encoder pass"
+        print(
+            f"{args.out_dir}: strategy {speed['strategy']}, routing"
+            f" {speed['route_ms_per_utterance']:.2f} ms an utterance,"
+            f" {100 * speed['route_share']:.1f} % of decoding ({again})"
+        )
 
 
 def parse_adapters(items: list[str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ def get_parser() -> argparse.ArgumentParser:
     """Options of the command."""
     parser = argparse.ArgumentParser(prog="merge_decode", description=__doc__)
     parser.add_argument("jobs", nargs="+", help="output directories of the decode command")
-    parser.add_argument("--out_dir", required=True, help="gets text token token_int score")
+    parser.add_argument("--out_dir", required=True, help="gets text token token_int score ...")
     parser.add_argument("--log_level", default="INFO")
     return parser
 

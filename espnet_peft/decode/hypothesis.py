@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+from espnet_peft.kaldi.timeline import Span
 
 
 @dataclass
@@ -11,7 +14,11 @@ class Hypothesis:
 
     tokens: ids without prompt and end-of-text. score: sum of log-probabilities (natural log) of
     the tokens and, if `ended`, of end-of-text. ended: False where the length limit cut it off.
-    text and pieces (one readable string a token) are filled in by the recogniser.
+
+    The recogniser fills in the rest. text; pieces: one readable string a token. language: of the
+    prompt. shares: adapter -> weight, `base` for the bare base, sum 1. probabilities: language ->
+    probability, where a router was asked. spans: of languages, for the strategies `frame` and
+    `spans`.
     """
 
     tokens: list[int]
@@ -19,3 +26,7 @@ class Hypothesis:
     ended: bool = True
     text: str = ""
     pieces: list[str] = field(default_factory=list)
+    language: str | None = None
+    shares: Mapping[str, float] = field(default_factory=dict)
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    spans: Sequence[Span] = ()

@@ -44,6 +44,7 @@ def read_decode_set(
     *,
     language: str | None = None,
     known_languages: Collection[str] = (),
+    wants_languages: bool | None = None,
     utt2adapter: Mapping[str, str] | str | None = None,
     key_file: str | Path | None = None,
     n_mels: int = 80,
@@ -51,9 +52,9 @@ def read_decode_set(
     """Read the tables of a data directory and check them against each other.
 
     language: for all utterances, instead of utt2lang; known_languages: of the tokenizer (none:
-    prompts name no language); utt2adapter: names by utterance or one for all; key_file: ids, or
-    a table of the utterances to decode. Raises FileNotFoundError or ValueError that lists all
-    faults at once.
+    prompts name no language); wants_languages: whether they are needed, None where the tokenizer
+    knows any; utt2adapter: names by utterance or one for all; key_file: ids, or a table of the
+    utterances to decode. Raises FileNotFoundError or ValueError that lists all faults at once.
     """
     data_dir = Path(data_dir)
     source = data_dir / "feats.scp"
@@ -67,7 +68,9 @@ def read_decode_set(
     utt_ids = select(list(table), key_file, faults)
     if not utt_ids:
         faults.insert(0, f"{key_file or source}: found no utterance, expected at least one")
-    languages = find_languages(data_dir, utt_ids, language, known_languages, faults)
+    languages: list[str | None] = [None] * len(utt_ids)
+    if bool(known_languages) if wants_languages is None else wants_languages:
+        languages = find_languages(data_dir, utt_ids, language, known_languages, faults)
     adapters = find_adapters(utt_ids, utt2adapter, faults)
     specs = [table.get(utt_id, "") for utt_id in utt_ids]
     if faults:
@@ -96,8 +99,6 @@ def find_languages(
     faults: list[str],
 ) -> list[str | None]:
     """Language of each utterance; adds to faults what is missing or unknown to the tokenizer."""
-    if not known:
-        return [None] * len(utt_ids)
     path = data_dir / "utt2lang"
     if language is not None:
         languages: list[str | None] = [language] * len(utt_ids)
@@ -112,7 +113,7 @@ def find_languages(
         if missing:
             faults.append(f"{path}: {name(missing)} missing; add them or give --language")
     unknown = sorted({found for found in languages if found is not None and found not in known})
-    if unknown:
+    if unknown and known:
         faults.append(
             f"{path}: language {name(unknown)} not in the base model's tokenizer;"
             f" there are {', '.join(known)}"

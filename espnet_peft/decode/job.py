@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from espnet_peft.decode.batches import make_batches
-from espnet_peft.decode.hypothesis import Hypothesis
-from espnet_peft.decode.inputs import DecodeSet, name, read_decode_set, read_speech
+from espnet_peft.decode.decode_set import decode_set
+from espnet_peft.decode.inputs import name, read_decode_set
 from espnet_peft.decode.options import SearchOptions, read_options
 from espnet_peft.decode.outputs import write_results, write_speed
-from espnet_peft.decode.recogniser import BASE, Recogniser
+from espnet_peft.decode.recogniser import Recogniser
+from espnet_peft.decode.routed import check_usable
+from espnet_peft.decode.rows import BASE
 from espnet_peft.kaldi import read_table
-
-logger = logging.getLogger(__name__)
+from espnet_peft.routing import RoutingOptions, read_routing_options
+from espnet_peft.routing.strategies import ORACLE, check_strategy
 
 
 def run_job(
@@ -28,6 +26,11 @@ def run_job(
     data_dir: str,
     out_dir: str,
     utt2adapter: str | None = None,
+    strategy: str | None = None,
+    router: str | None = None,
+    routing_config: str | None = None,
+    base_languages: Sequence[str] = (),
+    max_adapters: int | None = None,
     config: str | None = None,
     language: str | None = None,
     key_file: str | None = None,
@@ -35,7 +38,7 @@ def run_job(
     dtype: str = "float32",
     num_threads: int = 1,
     started: float | None = None,
-) -> dict[str, float]:
+) -> dict:
     """Decode data_dir into out_dir and return what speed.json holds.
 
     Parameters as in `bin/decode`; started: time.perf_counter() of the start of loading. Raises
@@ -44,26 +47,46 @@ def run_job(
     started = time.perf_counter() if started is None else started
     if num_threads < 1:
         raise ValueError(f"--num_threads: found {num_threads}, expected at least 1")
+    if max_adapters is not None and max_adapters < 1:
+        raise ValueError(f"--max_adapters: found {max_adapters}, expected at least 1")
     torch.set_num_threads(num_threads)
     check_device(device)
     options = read_options(config) if config else SearchOptions()
-    routes = choose_routes(adapters, utt2adapter)
-    # In a narrow dtype, merged weights would lose an adapter's small changes.
-    merge = dtype == "float32"
+    routes, routing = None, None
+    if strategy is None:
+        routes = choose_routes(adapters, utt2adapter)
+    else:
+        check_choice(strategy, router, utt2adapter)
+        routing = read_routing_options(routing_config) if routing_config else RoutingOptions()
     recogniser = Recogniser.load(
-        base_model, adapters, options, device, getattr(torch, dtype), merge
+        base_model,
+        adapters,
+        options,
+        device,
+        getattr(torch, dtype),
+        # In a narrow dtype, merged weights would lose an adapter's small changes.
+        merge=dtype == "float32",
+        router=router if strategy not in (None, ORACLE) else None,
+        routing=routing,
+        base_languages=base_languages,
+        max_adapters=max_adapters,
     )
+    wants_languages = None
+    if strategy is not None:
+        wants_languages = recogniser.table.router is None or language is not None
+        check_usable(recogniser, strategy, wants_languages)
     data = read_decode_set(
         data_dir,
         language=language,
         known_languages=recogniser.model.tokenizer.languages,
+        wants_languages=wants_languages,
         utt2adapter=routes,
         key_file=key_file,
         n_mels=recogniser.model.dims.n_mels,
     )
     Path(out_dir).mkdir(parents=True, exist_ok=True)  # a wrong place is found before the work
     loaded = time.perf_counter()
-    results = decode_set(recogniser, data)
+    results = decode_set(recogniser, data, strategy)
     decode_seconds = time.perf_counter() - loaded
     audio_seconds = sum(data.lengths) / data.units_per_second
     speed = {
@@ -76,9 +99,26 @@ def run_job(
         "device": device,
         "beam_size": options.beam_size,
     }
-    write_results(out_dir, data.utt_ids, results)
+    if strategy is not None:
+        speed |= route_speed(recogniser, strategy, decode_seconds)
+    write_results(out_dir, data.utt_ids, results, routed=strategy is not None)
     write_speed(out_dir, speed)
     return speed
+
+
+def route_speed(recogniser: Recogniser, strategy: str, decode_seconds: float) -> dict:
+    """What routing cost, all that it added to decoding, and how much of that was the encoder."""
+    clock = recogniser.clock
+    bank = recogniser.bank
+    return {
+        "strategy": strategy,
+        "route_seconds": round(clock.seconds, 4),
+        "route_encoder_seconds": round(clock.encoder_seconds, 4),
+        "route_ms_per_utterance": round(1000 * clock.seconds / clock.utterances, 4),
+        "route_share": round(clock.seconds / decode_seconds, 6),
+        "prefix_shared": clock.shared == clock.utterances,
+        "adapters_loaded": len(recogniser.adapters if bank is None else bank.resident),
+    }
 
 
 def check_device(device: str) -> None:
@@ -92,13 +132,23 @@ def check_device(device: str) -> None:
         raise ValueError(f"--device {device}: found {found} usable GPUs; use --device cpu")
 
 
+def check_choice(strategy: str, router: str | None, utt2adapter: str | None) -> None:
+    """Raise ValueError for a strategy that is none, or that is not the only choice."""
+    check_strategy(strategy)
+    if utt2adapter is not None:
+        raise ValueError(
+            f"--strategy {strategy}: there is --utt2adapter {utt2adapter} too, expected one of"
+            " the two; leave one out"
+        )
+
+
 def choose_routes(adapters: Mapping[str, str], utt2adapter: str | None):
     """The adapter of each utterance as a table, or one name for all, or None for the base."""
     if utt2adapter is None:
         if len(adapters) > 1:
             raise ValueError(
                 f"--adapter: {len(adapters)} adapters ({', '.join(adapters)}) and no choice;"
-                " give --utt2adapter (stage 5 makes one)"
+                " give --strategy or --utt2adapter"
             )
         return next(iter(adapters), None)
     table = read_table(utt2adapter, "one")
@@ -109,51 +159,3 @@ def choose_routes(adapters: Mapping[str, str], utt2adapter: str | None):
             f" {', '.join(adapters) or 'none'}"
         )
     return table
-
-
-def decode_set(recogniser: Recogniser, data: DecodeSet) -> list[Hypothesis]:
-    """Decode in batches of like length, one adapter each; results are in data order."""
-    batch_length = recogniser.options.batch_seconds * data.units_per_second
-    batches = make_batches(data.lengths, batch_length, data.adapters)
-    results: list[Hypothesis | None] = [None] * len(data.utt_ids)
-    started = time.perf_counter()
-    done = 0
-    for batch in batches:
-        speech, lengths = read_batch(data, batch, recogniser.model.dims.n_mels)
-        found = recogniser.decode_batch(
-            speech,
-            lengths,
-            [data.languages[index] for index in batch],
-            [data.adapters[index] for index in batch],
-        )
-        for index, result in zip(batch, found, strict=True):
-            results[index] = result
-        if done * 10 // len(results) < (done + len(batch)) * 10 // len(results):
-            left = (time.perf_counter() - started) * (len(results) / (done + len(batch)) - 1)
-            logger.info("decoded %d of %d, %.0f s left", done + len(batch), len(results), left)
-        done += len(batch)
-    broken = [
-        utt_id
-        for utt_id, result in zip(data.utt_ids, results, strict=True)
-        if not math.isfinite(result.score)
-    ]
-    if broken:
-        raise ValueError(
-            f"{Path(data.data_dir)}: {name(broken)} got a score that is no number;"
-            " the model's weights are broken or --dtype is too narrow"
-        )
-    return results
-
-
-def read_batch(
-    data: DecodeSet, batch: list[int], n_mels: int
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Read utterances into one zero-padded tensor (B, T, n_mels) or (B, n) and lengths (B,)."""
-    arrays = [
-        read_speech(data.specs[index], data.raw, n_mels, data.utt_ids[index]) for index in batch
-    ]
-    lengths = [len(array) for array in arrays]
-    padded = np.zeros((len(arrays), max(lengths), *arrays[0].shape[1:]), dtype=np.float32)
-    for row, array in enumerate(arrays):
-        padded[row, : len(array)] = array
-    return torch.from_numpy(padded), torch.tensor(lengths)

@@ -30,10 +30,10 @@ class Prefix:
     n_prompt: int = 0
 
     def select(self, index: Tensor) -> Prefix:
-        """Rows `index` (R,), which may repeat."""
-        return replace(
-            self, x=self.x[index], lengths=self.lengths[index], spoken=self.spoken[index]
-        )
+        """Rows `index` (R,), which may repeat, without frames that are padding in all of them."""
+        lengths = self.lengths[index]
+        x = self.x[index, : self.n_prompt + int(lengths.max())]
+        return replace(self, x=x, lengths=lengths, spoken=self.spoken[index])
 
 
 class Encoder(nn.Module):
