@@ -1,4 +1,4 @@
-"""Make a set of short or of noisy utterances, whose language is hard to tell, from a data directory."""
+"""Make a set of utterances whose language is hard to tell: short ones, or noisy ones."""
 
 from __future__ import annotations
 
