@@ -73,7 +73,7 @@ def wrap(text: str, width: int = WIDTH) -> list[str]:
     lines: list[str] = []
     for word in text.split():
         for part in chop(word, width):
-            if lines and part is not None and columns(lines[-1]) + 1 + columns(part) <= width:
+            if lines and columns(lines[-1]) + 1 + columns(part) <= width:
                 lines[-1] += f" {part}"
             else:
                 lines.append(part)
@@ -101,7 +101,5 @@ def columns(text: str) -> int:
 
 def stamp(milliseconds: int, point: str) -> str:
     """`HH:MM:SS,mmm`, or with another decimal point."""
-    seconds, milliseconds = divmod(milliseconds, 1000)
-    return (
-        f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{point}{milliseconds:03d}"
-    )
+    seconds, rest = divmod(milliseconds, 1000)
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}{point}{rest:03d}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from espnet_peft.decode.subtitles import to_srt, to_vtt
+from espnet_peft.kaldi.timeline import Span
 
 
 @dataclass
@@ -14,9 +15,9 @@ class Segment:
     """One piece of a recording.
 
     start, end: seconds; language: of the prompt, None where the base knows none; probabilities:
-    the router's, by language (empty: nobody asked it); adapters: share of each (empty: the bare
-    base); score: log-probability of the text; spans: (start, end, language), in seconds of the
-    recording, where the strategy tells languages inside a piece apart.
+    the router's, by language (empty: nobody asked it); adapters: share of each, `base` for the
+    bare base; score: log-probability of the text; spans: of languages inside the piece, in
+    seconds of the recording, where the strategy tells them apart.
     """
 
     start: float
@@ -26,7 +27,7 @@ class Segment:
     probabilities: Mapping[str, float] = field(default_factory=dict)
     adapters: Mapping[str, float] = field(default_factory=dict)
     score: float = 0.0
-    spans: list[tuple[float, float, str]] = field(default_factory=list)
+    spans: Sequence[Span] = ()
 
 
 @dataclass
@@ -55,10 +56,8 @@ def to_line(segment: Segment) -> str:
 
 
 def adapters_shown(shares: Mapping[str, float]) -> str:
-    """`hi` for one adapter, `hi:0.70 pa:0.30` for a mixture, `base` for none."""
-    if not shares:
-        return "base"
-    if len(shares) == 1 and next(iter(shares.values())) > 0.995:
+    """`hi` for one adapter, `hi:0.70 pa:0.30` for a mixture."""
+    if len(shares) == 1:
         return next(iter(shares))
     ordered = sorted(shares.items(), key=lambda item: -item[1])
     return " ".join(f"{name}:{share:.2f}" for name, share in ordered)
@@ -93,8 +92,12 @@ def to_dict(transcript: Transcript) -> dict:
                 "adapters": {k: round(v, 4) for k, v in segment.adapters.items()},
                 "score": round(segment.score, 4),
                 "spans": [
-                    {"start": round(start, 3), "end": round(end, 3), "language": language}
-                    for start, end, language in segment.spans
+                    {
+                        "start": round(span.start, 3),
+                        "end": round(span.end, 3),
+                        "language": span.language,
+                    }
+                    for span in segment.spans
                 ],
             }
             for segment in transcript.segments
