@@ -17,7 +17,6 @@ from espnet_peft.adapters.registry import AdapterConfig
 from espnet_peft.adapters.storage import checked_config
 
 BASE = "base"  # the name that stands for no adapter
-KEPT_STACKS = 2  # sets of adapters whose stacked weights are kept for the next batch
 
 
 @dataclass(frozen=True)
@@ -48,11 +47,10 @@ class AdapterBank:
     ) -> None:
         if size is not None and size < 1:
             raise ValueError(f"size is {size}, expected 1 or more, or None for all")
-        self._model = model
+        self.model = model
         self._size = size
         self._known: dict[str, Known] = {}
         self._loaded: OrderedDict[str, Pieces] = OrderedDict()
-        self._stacks: OrderedDict[tuple[str, ...], dict] = OrderedDict()
         self._running: Mix | None = None
         self._place = self._here()
         if model.base_fingerprint is None:
@@ -86,13 +84,13 @@ class AdapterBank:
         if name == BASE:
             raise ValueError(f"adapter name {BASE!r}: stands for no adapter; choose another name")
         self._require_idle(name)
-        config, block = checked_config(self._model, directory)
+        config, block = checked_config(self.model, directory)
         reason = why_not(config)
         if reason is not None:
             raise ValueError(
                 f"{directory}: {reason}; give each of its utterances a batch of its own adapter"
             )
-        modules = tuple(touched(self._model, config))
+        modules = tuple(touched(self.model, config))
         language = block.get("language") or name
         self.unload(name)
         self._known[name] = Known(Path(directory), config, language, modules)
@@ -111,8 +109,6 @@ class AdapterBank:
         """
         self._require_idle(name)
         self._loaded.pop(name, None)
-        for names in [names for names in self._stacks if name in names]:
-            del self._stacks[names]
 
     def language(self, name: str) -> str:
         """Return the language in the adapter's configuration, or its name where there is none."""
@@ -126,7 +122,7 @@ class AdapterBank:
         """Return how many of the first encoder layers none of the adapters (None: all) changes."""
         found = {one for name in names or self.known if name != BASE for one in self.modules(name)}
         specs = sorted(
-            (spec for spec in self._model.layers() if spec.side == "encoder"),
+            (spec for spec in self.model.layers() if spec.side == "encoder"),
             key=lambda spec: spec.index,
         )
         for free, spec in enumerate(specs):
@@ -166,7 +162,7 @@ class AdapterBank:
             self._load(name, set(names))
         device, dtype = self._place
         weights = torch.tensor([[row.get(name, 0.0) for name in names] for row in rows])
-        weights = weights.view(len(rows), len(names)).to(device, dtype)
+        weights = weights.view(len(rows), len(names))
         if frames is not None:
             chosen = frames.new_zeros(*frames.shape[:2], len(names))
             for number, name in enumerate(frame_names):
@@ -174,23 +170,16 @@ class AdapterBank:
                     chosen[:, :, names.index(name)] += frames[:, :, number]
             frames = chosen.to(device, dtype)
         pieces = {name: self._loaded[name] for name in names}
-        return Mix(self._model, pieces, weights, frames, self._stacks_of(names), self._entered)
+        return Mix(self.model, pieces, weights, frames, self._entered)
 
     def _entered(self, mix: Mix | None) -> None:
         self._running = mix
-
-    def _stacks_of(self, names: tuple[str, ...]) -> dict:
-        stacks = self._stacks.setdefault(names, {})
-        self._stacks.move_to_end(names)
-        while len(self._stacks) > KEPT_STACKS:
-            self._stacks.popitem(last=False)
-        return stacks
 
     def _load(self, name: str, needed: set[str]) -> None:
         """Load `name`; what is thrown out for it is none of `needed` or of the running batch."""
         known = self._require(name)
         if name not in self._loaded:
-            pieces = read_pieces(self._model, known.config, known.directory)
+            pieces = read_pieces(self.model, known.config, known.directory)
             self._loaded[name] = pieces
             in_use = needed | set(self._running.names if self._running is not None else ())
             spare = [one for one in self._loaded if one not in in_use]
@@ -211,12 +200,11 @@ class AdapterBank:
             )
 
     def _here(self) -> tuple[torch.device, torch.dtype]:
-        weight = next(self._model.parameters())
+        weight = next(self.model.parameters())
         return weight.device, weight.dtype
 
     def _forget_moved(self) -> None:
         """Drop what was loaded for another device or dtype than the model has now."""
         if self._place != self._here():
             self._loaded.clear()
-            self._stacks.clear()
             self._place = self._here()

@@ -14,7 +14,7 @@ from espnet_peft.adapters.registry import AdapterConfig, available, get_method
 from espnet_peft.adapters.storage import WEIGHTS_FILE, checked_config, file_keys, read_weights
 
 Pieces = dict[str, list[Piece]]
-"""An adapter's pieces by module, in the order in which they work."""
+"""An adapter's pieces by module."""
 
 
 def refusal(model: nn.Module, directory: str | os.PathLike[str]) -> str | None:
@@ -46,6 +46,8 @@ def touched(model: nn.Module, config: AdapterConfig) -> list[str]:
     return list(dict.fromkeys(module for module, _ in keys))
 
 
+@torch.inference_mode(False)  # what is read in that mode could not be used outside it
+@torch.no_grad()
 def read_pieces(
     model: nn.Module, config: AdapterConfig, directory: str | os.PathLike[str]
 ) -> Pieces:
@@ -64,10 +66,7 @@ def read_pieces(
     copy_strictly(named, read_weights(directory), str(Path(directory) / WEIGHTS_FILE))
     weight = next(model.parameters())
     found: Pieces = {}
-    with torch.inference_mode(False), torch.no_grad():
-        for part, tensors in planned:
-            for module, piece in part.method.sharing.pieces(part.options, tensors).items():
-                found.setdefault(module, []).append(piece.to(weight.device, weight.dtype))
-    for one in found.values():
-        one.sort(key=lambda piece: piece.kind)
+    for part, tensors in planned:
+        for module, piece in part.method.sharing.pieces(part.options, tensors).items():
+            found.setdefault(module, []).append(piece.to(weight.device, weight.dtype))
     return found

@@ -15,8 +15,11 @@ from torch import Tensor, nn
 
 from espnet_peft.adapters.active import begin_mix, end_mix
 from espnet_peft.adapters.bank_file import Pieces
-from espnet_peft.adapters.updates import Group, by_rows, patched
+from espnet_peft.adapters.updates import Group, Terms, patched, update_of
 from espnet_peft.adapters.wrap import wrappers
+
+Stretch = tuple[int, int, int, Tensor]
+"""(adapter's number, first frame, end, weights (end - first, 1))"""
 
 
 class Mix:
@@ -25,7 +28,9 @@ class Mix:
     Made by `AdapterBank.mix`. `with mix:` lets the model's layers use it; it may be entered again
     inside. When it is left, its rows are those that it was made for.
 
-    names: of the adapters in use; n_rows: how many rows it has at the moment.
+    names: of the adapters in use; n_rows: how many rows it has now; n_frames: how many frames, or
+    None; alike: (adapter's number, weight) where all rows have that one alone; version: changes
+    whenever rows change their adapters.
     """
 
     def __init__(
@@ -34,68 +39,73 @@ class Mix:
         pieces: Mapping[str, Pieces],
         weights: Tensor,
         frames: Tensor | None,
-        stacks: dict,
-        on_enter: Callable[[Mix | None], None],
+        on_change: Callable[[Mix | None], None],
     ) -> None:
+        """weights: (B, adapters) on the CPU; frames: (B, T', adapters) where the model is."""
         self.names = tuple(pieces)
-        self.stacks = stacks
-        self.frames = frames
+        self.n_frames = None if frames is None else frames.shape[1]
+        self.version = 0
         self._model = model
         self._pieces = pieces
-        self._weights = weights
-        self._on_enter = on_enter
+        self._made_for = weights, frames
+        self._on_change = on_change
         self._depth = 0
         self._patched: list[nn.Module] = []
-        self._index: Tensor | None = None
         self._reset()
+        same = [terms for _, _, terms in self.runs()]
+        lone = len(same) == 1 and self.runs()[0][:2] == (0, len(weights)) and len(same[0]) == 1
+        self.alike = same[0][0] if lone else None
 
     def _reset(self) -> None:
-        self._index = None
+        self._weights, self._frames = self._made_for
         self.n_rows = len(self._weights)
-        self._masks: dict[tuple, Tensor] = {}
-        self._runs: list[tuple[int, int, dict[int, float]]] | None = None
+        self._changed()
+
+    def _changed(self) -> None:
+        self.version += 1
+        self._terms: list[Terms] | None = None
+        self._runs: list[tuple[int, int, Terms]] | None = None
+        self._stretches: list[list[Stretch]] | None = None
 
     def select(self, index: Tensor) -> None:
         """Make row i what row `index[i]` was; index: (rows,) int64, may repeat and drop rows."""
-        index = index.to(self._weights.device)
-        self._index = index if self._index is None else self._index[index]
+        before = self._weights
+        self._weights = before[index.to(before.device)]
         self.n_rows = len(index)
-        self._masks.clear()
-        self._runs = None
+        if self._frames is not None:
+            self._frames = self._frames[index.to(self._frames.device)]
+        # A beam search moves rows within their utterance at every step, which changes nothing.
+        if self._frames is not None or not torch.equal(before, self._weights):
+            self._changed()
 
-    @property
-    def rows(self) -> Tensor:
-        """(rows, adapters) weights of the present rows."""
-        return self._weights if self._index is None else self._weights[self._index]
+    def terms(self) -> list[Terms]:
+        """Return the (adapter's number, weight) of each row that are not zero."""
+        if self._terms is None:
+            self._terms = [nonzero(row) for row in self._weights.tolist()]
+        return self._terms
 
-    def runs(self) -> list[tuple[int, int, dict[int, float]]]:
-        """Return (start, stop, {adapter's number: weight}) of equal rows in succession."""
+    def runs(self) -> list[tuple[int, int, Terms]]:
+        """Return (start, stop, terms) of rows in succession that are alike; none for the base's."""
         if self._runs is None:
-            self._runs = runs_of(self.rows.tolist())
+            self._runs, start, rows = [], 0, self.terms()
+            for stop in range(1, len(rows) + 1):
+                if stop == len(rows) or rows[stop] != rows[start]:
+                    if rows[start]:
+                        self._runs.append((start, stop, rows[start]))
+                    start = stop
         return self._runs
 
-    def mask(self, layout: tuple[tuple[int, int], ...], by_frame: bool) -> Tensor:
-        """Return weights (rows, 1 or T', ranks) for ranks side by side.
-
-        layout: (adapter's number, rank), in order.
-        """
-        key = layout, by_frame
-        if key not in self._masks:
-            columns = torch.tensor([column for column, _ in layout], device=self._weights.device)
-            ranks = torch.tensor([rank for _, rank in layout], device=self._weights.device)
-            columns = columns.repeat_interleave(ranks)
-            if by_frame:
-                frames = self.frames if self._index is None else self.frames[self._index]
-                self._masks[key] = frames[:, :, columns]
-            else:
-                self._masks[key] = self.rows[:, None, columns]
-        return self._masks[key]
+    def stretches(self) -> list[list[Stretch]]:
+        """Return for each row over which frames each adapter has a part, and which."""
+        if self._stretches is None:
+            self._stretches = [stretches_of(row) for row in self._frames]
+        return self._stretches
 
     def __enter__(self) -> Mix:
         if self._depth == 0:
             begin_mix(self._model)
             try:
-                self._on_enter(self)
+                self._on_change(self)
                 self._patch()
             except BaseException:
                 self._leave()
@@ -113,28 +123,47 @@ class Mix:
             del module.forward
         self._patched.clear()
         self._reset()
-        self._on_enter(None)
+        self._on_change(None)
         end_mix(self._model)
 
     def _patch(self) -> None:
-        by_frame = reads_speech(self._model) if self.frames is not None else frozenset()
-        for target, kinds in groups_of(self._pieces).items():
+        by_frame = reads_speech(self._model) if self._frames is not None else frozenset()
+        for target, groups in groups_of(self._pieces).items():
             module = wrappers(self._model, target)[-1][1]
-            updates = [by_rows(self, group, target in by_frame) for group in kinds]
-            module.forward = patched(module, updates)
+            updates = [(update_of(self, group, target in by_frame), group) for group in groups]
+            changes = [update for update, group in updates if not group.reads_output]
+            outer = [update for update, group in updates if group.reads_output]
+            module.forward = patched(module, changes, outer)
             self._patched.append(module)
 
 
+def nonzero(weights: Sequence[float]) -> Terms:
+    """Return (number, weight) of the weights that are not zero."""
+    return [(number, weight) for number, weight in enumerate(weights) if weight]
+
+
+def stretches_of(frames: Tensor) -> list[Stretch]:
+    """Return where the adapters of one row's frames (T', adapters) have a part."""
+    used = (frames != 0).cpu()
+    found = []
+    for number in used.any(dim=0).nonzero().flatten().tolist():
+        places = used[:, number].nonzero()
+        start, stop = int(places[0]), int(places[-1]) + 1
+        found.append((number, start, stop, frames[start:stop, number, None]))
+    return found
+
+
 def groups_of(pieces: Mapping[str, Pieces]) -> dict[str, list[Group]]:
-    """Return the pieces at each module, grouped by kind, in the order in which they work."""
-    found: dict[str, dict[tuple[str, bool], Group]] = {}
+    """Return the pieces at each module, grouped by kind."""
+    found: dict[str, dict[tuple[bool, str], Group]] = {}
     for number, own in enumerate(pieces.values()):
         for target, some in own.items():
             kinds = found.setdefault(target, {})
             for piece in some:
-                group = kinds.setdefault(piece.kind, Group((target, piece.kind), {}))
-                group.pieces[number] = piece
-    return {target: [kinds[kind] for kind in sorted(kinds)] for target, kinds in found.items()}
+                kinds.setdefault(piece.kind, Group(target, piece.reads_output)).pieces[number] = (
+                    piece
+                )
+    return {target: list(kinds.values()) for target, kinds in found.items()}
 
 
 def reads_speech(model: nn.Module) -> frozenset[str]:
@@ -145,19 +174,6 @@ def reads_speech(model: nn.Module) -> frozenset[str]:
             names.update(name for some in spec.modules.values() for name in some)
         names.update(spec.source)
     return frozenset(names)
-
-
-def runs_of(rows: Sequence[Sequence[float]]) -> list[tuple[int, int, dict[int, float]]]:
-    """Return (start, stop, {column: weight}) for equal rows in succession; zeros are left out."""
-    found: list[tuple[int, int, dict[int, float]]] = []
-    start = 0
-    for stop in range(1, len(rows) + 1):
-        if stop == len(rows) or rows[stop] != rows[start]:
-            terms = {column: weight for column, weight in enumerate(rows[start]) if weight}
-            if terms:
-                found.append((start, stop, terms))
-            start = stop
-    return found
 
 
 def check_rows(rows: Iterable[Mapping[str, float]], known: Iterable[str], base: str) -> None:

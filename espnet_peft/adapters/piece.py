@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -34,13 +34,18 @@ class Piece:
     reads_output: bool = False
 
     @property
-    def kind(self) -> tuple[str, bool]:
-        """What pieces must share to be computed as one; changes of the weights come first."""
-        return self.activation or "", self.reads_output
+    def kind(self) -> tuple[bool, str]:
+        """What pieces have in common that are computed as one."""
+        return self.reads_output, self.activation or ""
 
     def inner(self, s: Tensor) -> Tensor:
         """act(s a^T + c) for s (..., in): (..., r)."""
         return ACTIVATIONS[self.activation](F.linear(s, self.a, self.c))
+
+    def zeros_like(self) -> Piece:
+        """Return a piece of the same shapes that does nothing."""
+        c = None if self.c is None else torch.zeros_like(self.c)
+        return replace(self, a=torch.zeros_like(self.a), b=torch.zeros_like(self.b), c=c)
 
     def to(self, device: torch.device, dtype: torch.dtype) -> Piece:
         """Return the same on another device or in another dtype."""
@@ -75,14 +80,13 @@ def bottleneck(
     )
 
 
-def stacked(pieces: Sequence[Piece]) -> Piece:
-    """Return pieces of one kind as one, their ranks side by side."""
-    first = pieces[0]
-    if len(pieces) == 1:
-        return first
-    c = None if first.c is None else torch.cat([piece.c for piece in pieces])
-    a, b = torch.cat([piece.a for piece in pieces]), torch.cat([piece.b for piece in pieces])
-    return replace(first, a=a, b=b, c=c)
+def padded(piece: Piece, rank: int) -> Piece:
+    """Return the piece with inner units that do nothing added up to `rank`."""
+    more = rank - len(piece.a)
+    if more == 0:
+        return piece
+    a, b = F.pad(piece.a, (0, 0, 0, more)), F.pad(piece.b, (0, 0, 0, more))
+    return replace(piece, a=a, b=b, c=None if piece.c is None else F.pad(piece.c, (0, more)))
 
 
 @dataclass(frozen=True)

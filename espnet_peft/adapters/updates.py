@@ -2,123 +2,187 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from espnet_peft.adapters.piece import Piece, stacked
+from espnet_peft.adapters.piece import ACTIVATIONS, Piece, padded
 
 if TYPE_CHECKING:
     from espnet_peft.adapters.mix import Mix
 
-LONG = 16  # positions from which a row's own product is worth a call of its own
+LONG = 64  # positions from which a row's own product is worth a call of its own, on a CPU
 
+Terms = Sequence[tuple[int, float]]
+"""The adapters' numbers and weights of one row."""
 Update = Callable[[Tensor, Tensor], None]
-"""update(x, y): add to a module's output y what adapters make of its input x and of y."""
+"""update(s, y): add to a module's output y (B, T, out) what adapters make of s, its input or y."""
+
+
+@dataclass
+class Group:
+    """Pieces of one kind at module `target`, by the number of their adapter."""
+
+    target: str
+    reads_output: bool
+    pieces: dict[int, Piece] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Group:
-    """Pieces of one kind at one module, by the number of their adapter.
+class Gathered:
+    """The pieces of each row, weighted: at (B, in, m), b (B, m, out), c (B, 1, m) or None."""
 
-    key: what names the group among those of the model
+    at: Tensor
+    b: Tensor
+    c: Tensor | None
+
+
+def patched(
+    module: nn.Module, changes: Sequence[Update], outer: Sequence[Update]
+) -> Callable[[Tensor], Tensor]:
+    """Return a `forward` for `module` that computes its own output, and adds the updates.
+
+    changes: updates that read the input; outer: those that read the output with `changes` inside.
     """
-
-    key: tuple
-    pieces: dict[int, Piece]
-
-    @property
-    def layout(self) -> tuple[tuple[int, int], ...]:
-        """(adapter's number, rank) of the pieces, in order."""
-        return tuple((number, len(piece.a)) for number, piece in self.pieces.items())
-
-
-def patched(module: nn.Module, updates: list[Update]) -> Callable[[Tensor], Tensor]:
-    """Return a `forward` for `module` that computes its own output, and adds the updates."""
+    plain = module.forward
     if type(module) is nn.Linear:
         weight, bias = module.weight, module.bias
-        if len(updates) == 1:
-            (update,) = updates
-
-            def forward_one(x: Tensor) -> Tensor:
-                y = F.linear(x, weight, bias)
-                update(x, y)
-                return y
-
-            return forward_one
 
         def plain(x: Tensor) -> Tensor:
             return F.linear(x, weight, bias)
-    else:
-        plain = module.forward
 
     def forward(x: Tensor) -> Tensor:
         y = plain(x)
-        for update in updates:
+        for update in changes:
             update(x, y)
+        if outer:
+            s = y if len(outer) == 1 else y.clone()
+            for update in outer:
+                update(s, y)
         return y
 
     return forward
 
 
-def by_rows(mix: Mix, group: Group, by_frame: bool) -> Update:
-    """Return the update of `group` for rows, or frames, with the weights that `mix` has."""
-    side_by_side = all_at_once(mix, group, by_frame)
-    one_by_one = run_by_run(mix, group)
+def update_of(mix: Mix, group: Group, by_frame: bool) -> Update:
+    """Return the update of `group` with the weights that `mix` has for rows, or for frames."""
+    if by_frame:
+        return frame_by_frame(mix, group)
+    return by_row(mix, group) if mix.alike is None else all_alike(mix, group, *mix.alike)
 
-    def update(x: Tensor, y: Tensor) -> None:
-        if len(x) != mix.n_rows:
-            raise ValueError(
-                f"{group.key[0]}: {len(x)} rows, expected the mix's {mix.n_rows}; select those "
-                f"that the batch has"
-            )
-        if by_frame or x.shape[1] < LONG:
-            side_by_side(x, y)
+
+def all_alike(mix: Mix, group: Group, number: int, share: float) -> Update:
+    """One adapter with one weight for all rows."""
+    piece = group.pieces[number]
+
+    def update(s: Tensor, y: Tensor) -> None:
+        if len(s) != mix.n_rows:
+            raise wrong_rows(mix, group, s)
+        h = piece.inner(s)
+        y.view(-1, y.shape[-1]).addmm_(h.view(-1, h.shape[-1]), piece.b, alpha=share)
+
+    return update
+
+
+def by_row(mix: Mix, group: Group) -> Update:
+    """Each row's own adapters: for few positions by one product over gathered weights.
+
+    Gathering copies the weights for each row, once for all steps of a search. Many positions, as
+    the encoder has, come once; there the adapters' own weights serve, row by row.
+    """
+    pieces, first = group.pieces, next(iter(group.pieces.values()))
+    activation = ACTIVATIONS[first.activation]
+    long = LONG if first.a.device.type == "cpu" else float("inf")
+    gathered: Gathered | None = None
+    version = -1
+
+    def update(s: Tensor, y: Tensor) -> None:
+        nonlocal gathered, version
+        if len(s) != mix.n_rows:
+            raise wrong_rows(mix, group, s)
+        if s.shape[1] >= long:
+            for start, stop, terms in mix.runs():
+                add_terms(pieces, terms, s[start:stop], y[start:stop])
+            return
+        if version != mix.version:
+            gathered, version = gather(pieces, mix.terms()), mix.version
+        if gathered is None:
+            return
+        if gathered.c is None:
+            y.baddbmm_(torch.bmm(s, gathered.at), gathered.b)
         else:
-            one_by_one(x, y)
+            h = activation(torch.baddbmm(gathered.c, s, gathered.at))
+            y.baddbmm_(h, gathered.b)
 
     return update
 
 
-def all_at_once(mix: Mix, group: Group, by_frame: bool) -> Update:
-    """All adapters' ranks for all rows, most of them times zero: few calls, for few positions."""
-    layout = group.layout
-    stack: Piece | None = None
-
-    def update(x: Tensor, y: Tensor) -> None:
-        nonlocal stack
-        if stack is None:
-            if group.key not in mix.stacks:
-                mix.stacks[group.key] = stacked(list(group.pieces.values()))
-            stack = mix.stacks[group.key]
-        mask = mix.mask(layout, by_frame)
-        if by_frame and mask.shape[1] != x.shape[1]:
-            raise ValueError(
-                f"{group.key[0]}: {x.shape[1]} frames, expected the {mask.shape[1]} of the mix"
-            )
-        h = stack.inner(y if stack.reads_output else x)
-        h *= mask
-        y.view(-1, y.shape[-1]).addmm_(h.view(-1, h.shape[-1]), stack.b)
-
-    return update
+def add_terms(pieces: Mapping[int, Piece], terms: Terms, s: Tensor, y: Tensor) -> None:
+    """Add the updates of `terms`, which read s, to y (B, T, out)."""
+    own = [(pieces[number], share) for number, share in terms if number in pieces]
+    if not own:
+        return
+    s, y = s.reshape(-1, s.shape[-1]), y.view(-1, y.shape[-1])
+    inner = [piece.inner(s) for piece, _ in own]
+    for h, (piece, share) in zip(inner, own, strict=True):
+        y.addmm_(h, piece.b, alpha=share)
 
 
-def run_by_run(mix: Mix, group: Group) -> Update:
-    """Each row's own adapters only, with equal rows in succession together."""
+def frame_by_frame(mix: Mix, group: Group) -> Update:
+    """Each frame's own adapters, each over the frames in which it has a part."""
     pieces = group.pieces
 
-    def update(x: Tensor, y: Tensor) -> None:
-        for start, stop, terms in mix.runs():
-            own = [(pieces[number], share) for number, share in terms.items() if number in pieces]
-            if not own:
-                continue
-            out = y[start:stop].view(-1, y.shape[-1])
-            s = out if own[0][0].reads_output else x[start:stop].reshape(-1, x.shape[-1])
-            inner = [piece.inner(s) for piece, _ in own]
-            for h, (piece, share) in zip(inner, own, strict=True):
-                out.addmm_(h, piece.b, alpha=share)
+    def update(s: Tensor, y: Tensor) -> None:
+        if len(s) != mix.n_rows:
+            raise wrong_rows(mix, group, s)
+        if s.shape[1] != mix.n_frames:
+            raise ValueError(
+                f"{group.target}: {s.shape[1]} frames, expected the mix's {mix.n_frames}; give "
+                f"weights for the frames that the encoder has"
+            )
+        for row, stretches in enumerate(mix.stretches()):
+            own = [(pieces[number], *where) for number, *where in stretches if number in pieces]
+            inner = [piece.inner(s[row, a:b]) * shares for piece, a, b, shares in own]
+            for h, (piece, a, b, _) in zip(inner, own, strict=True):
+                y[row, a:b].addmm_(h, piece.b)
 
     return update
+
+
+def gather(pieces: Mapping[int, Piece], rows: Sequence[Terms]) -> Gathered | None:
+    """Return the pieces of each row side by side, with the weights inside; None if there are none.
+
+    `pieces` may lack some of the adapters in `rows`, which do nothing here.
+    """
+    own = [[term for term in row if term[0] in pieces] for row in rows]
+    width = max(map(len, own), default=0)
+    if width == 0:
+        return None
+    used = {number for row in own for number, _ in row}
+    rank = max(len(pieces[number].a) for number in used)
+    filled = {number: padded(pieces[number], rank) for number in used}
+    nothing = next(iter(filled.values())).zeros_like()
+    chosen = []
+    for row in own:
+        chosen += [filled[number] for number, _ in row] + [nothing] * (width - len(row))
+    a = torch.cat([piece.a for piece in chosen]).view(len(rows), width * rank, -1)
+    b = torch.cat([piece.b for piece in chosen])
+    shares = [share for row in own for share in [w for _, w in row] + [1.0] * (width - len(row))]
+    if any(share != 1 for share in shares):
+        b = b.view(len(shares), rank, -1) * b.new_tensor(shares)[:, None, None]
+    c = None
+    if nothing.c is not None:
+        c = torch.cat([piece.c for piece in chosen]).view(len(rows), 1, width * rank)
+    return Gathered(a.transpose(1, 2), b.view(len(rows), width * rank, -1), c)
+
+
+def wrong_rows(mix: Mix, group: Group, s: Tensor) -> ValueError:
+    """Return the error for a batch of another size than the mix's."""
+    return ValueError(
+        f"{group.target}: {len(s)} rows, expected the mix's {mix.n_rows}; select the mix's rows "
+        f"as those of the batch"
+    )
