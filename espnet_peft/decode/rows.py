@@ -82,7 +82,9 @@ def search_rows(
             streams = Streams(shares.log().view(len(utts), -1))
         own = prefix.select(index)
         weights = [part.weights for _, part in rows]
-        chosen = () if frames is None else frames.select(index, own.x.shape[1])
+        # Where no adapter has a frame, all are the bare base's, as without weights.
+        timed = frames is not None and any(frames.used[utt] for utt in utts)
+        chosen = frames.select(index, own.x.shape[1]) if timed else ()
         mix = None if bank is None else bank.mix(weights, *chosen)
         with nullcontext() if mix is None else mix:
             enc, enc_lengths = model.encode_rest(own)

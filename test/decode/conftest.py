@@ -28,7 +28,7 @@ class StubTokenizer:
         return " ".join(map(str, ids))
 
 
-def make_tiny(n_vocab=8, seed=0, state=32, n_text_ctx=24, peak=3.0, eot_bonus=0.0):
+def make_tiny(n_vocab=8, seed=0, state=32, n_text_ctx=24, peak=3.0, eot_bonus=0.0, n_audio_layer=1):
     """A random Whisper of `state` channels; a higher peak makes surer predictions.
 
     eot_bonus is added to the end-of-text logit, by way of the last norm's bias.
@@ -37,7 +37,7 @@ def make_tiny(n_vocab=8, seed=0, state=32, n_text_ctx=24, peak=3.0, eot_bonus=0.
     dims = dict(
         n_audio_state=state,
         n_audio_head=2,
-        n_audio_layer=1,
+        n_audio_layer=n_audio_layer,
         n_text_state=state,
         n_text_head=2,
         n_text_layer=2,
