@@ -20,6 +20,7 @@ LONG_FADE, SHORT_FADE = 400, 80  # half the cross-fade in samples: 50 ms and 10 
 ISLAND = (0.4, 1.5)  # seconds of the words that replace others (intra)
 REST = 0.3  # seconds of the sentence that stay on either side, where anything stays
 PHRASE = (0.4, 1.2)  # seconds of a phrase (rapid)
+UNTIMED = 3.4  # seconds that either may last where pauses are the only places to cut
 LEAD = RATE // 10  # samples before the first and after the last word of a sentence (intra)
 
 
@@ -97,7 +98,7 @@ def _inter(decks: dict[str, Deck], pair: tuple[str, str], rng: random.Random) ->
         text = " ".join(source.text.split())
         return Part(Piece(source.samples, 0, n), source.language, text)
 
-    return _draw_all(decks, languages, [whole] * len(languages), wanted)
+    return _draw_all(decks, languages, [whole] * len(languages), f"a length of {wanted}")
 
 
 def _intra(decks: dict[str, Deck], pair: tuple[str, str], rng: random.Random) -> list[Part]:
@@ -105,7 +106,8 @@ def _intra(decks: dict[str, Deck], pair: tuple[str, str], rng: random.Random) ->
         decks,
         pair,
         [lambda source: _frame(source, rng), lambda source: _phrase(source, ISLAND, rng)],
-        f"words to replace, or to put in, that last {ISLAND[0]} to {ISLAND[1]} s",
+        f"words to replace, or to put in, of a good length ({ISLAND[0]} to {ISLAND[1]} s, or"
+        f" {UNTIMED:g} s without word times)",
     )
     before, after = matrix
     return [part for part in (before, island, after) if part is not None]
@@ -118,7 +120,7 @@ def _rapid(decks: dict[str, Deck], pair: tuple[str, str], rng: random.Random) ->
     def phrase(source: Source) -> Part | None:
         return _phrase(source, PHRASE, rng)
 
-    wanted = f"a phrase of {PHRASE[0]} to {PHRASE[1]} s"
+    wanted = f"a phrase of {PHRASE[0]} to {PHRASE[1]} s, or {UNTIMED:g} s without word times"
     return _draw_all(decks, languages, [phrase] * count, wanted)
 
 
@@ -144,16 +146,18 @@ def _draw_all(
 
 def _phrase(source: Source, seconds: tuple[float, float], rng: random.Random) -> Part | None:
     """Neighbouring words that last so long."""
-    possible = runs(source.units, *seconds)
+    possible = _runs(source, seconds)
     return _part(source, *rng.choice(possible)) if possible else None
 
 
 def _frame(source: Source, rng: random.Random) -> tuple[Part | None, Part | None] | None:
     """What stays of a sentence before and after words that are taken out of it."""
     units = source.units
+    if len(source.samples) > (MAX_SECONDS - UNTIMED) * RATE:
+        return None
     possible = [
         (i, j)
-        for i, j in runs(units, *ISLAND)
+        for i, j in _runs(source, ISLAND)
         if j - i < len(units) and _enough(units[:i]) and _enough(units[j:])
     ]
     if not possible:
@@ -161,6 +165,11 @@ def _frame(source: Source, rng: random.Random) -> tuple[Part | None, Part | None
     i, j = rng.choice(possible)
     before = _part(source, 0, i, before=LEAD) if i else None
     return before, _part(source, j, len(units), after=LEAD) if j < len(units) else None
+
+
+def _runs(source: Source, seconds: tuple[float, float]) -> list[tuple[int, int]]:
+    shortest, longest = seconds
+    return runs(source.units, shortest, longest if source.ctm else UNTIMED)
 
 
 def _enough(units: Sequence[Unit]) -> bool:

@@ -11,7 +11,7 @@ RATE = 16_000
 HOP = 160  # samples between the frames of the pause finder
 PAUSE = 15  # frames: 150 ms, longer than the closure of a stop
 MARGIN = 800  # samples of a pause that stay with the speech beside it
-CERTAINTY = 0.3  # of a word's expected length: how far from its end a pause may be
+CERTAINTY = 0.4  # of a word's expected length: how far from its end a pause may be
 
 
 @dataclass(frozen=True)

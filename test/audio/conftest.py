@@ -1,5 +1,7 @@
 """Data directories of tones: a language is a pitch, so that what is heard when can be measured."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
@@ -63,3 +65,12 @@ def paused(tmp_path):
 def make_tones():
     """The function that makes one such directory."""
     return write_tones
+
+
+@pytest.fixture
+def shared_data():
+    """Human speech beside the repository; the test is skipped where there is none."""
+    path = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+    if not path.is_dir():
+        pytest.skip(f"no human speech at {path}")
+    return path

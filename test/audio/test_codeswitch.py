@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from espnet_peft.bin import make_codeswitch
-from espnet_peft.kaldi import read_table, validate_data_dir
+from espnet_peft.kaldi import read_table, validate_data_dir, write_table
 from espnet_peft.kaldi.timeline import read_timeline
 
 RATE = 16_000
@@ -163,6 +163,43 @@ def test_without_word_times_cuts_are_in_pauses(paused, tmp_path, kind):
     seconds = [float(x) for x in read_table(tmp_path / "cs_segments" / "utt2dur").values()]
     # A word and its pause last 0.9 s: the words of a span are as many as it has room for.
     assert all(abs(n - (s + 0.2) / 0.9) < 0.75 for n, s in zip(words, seconds, strict=True))
+
+
+def human(clips, language, directory):
+    """A data directory of the test set of one locale of Common Voice."""
+    rows = [x.split("\t") for x in (clips / "test.tsv").read_text("utf-8").splitlines()]
+    path, sentence = rows[0].index("path"), rows[0].index("sentence")
+    directory.mkdir()
+    names = [row[path] for row in rows[1:]]
+    write_table(directory / "wav.scp", {name: str(clips / "clips" / name) for name in names})
+    write_table(directory / "text", {row[path]: row[sentence] for row in rows[1:]})
+    write_table(directory / "utt2spk", {name: name for name in names})
+    write_table(directory / "utt2lang", {name: language for name in names})
+    return directory
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_human_speech_is_cut_in_its_pauses(shared_data, tmp_path, kind):
+    (corpus,) = (shared_data / "commonvoice").glob("cv-corpus-*")
+    directories = [human(corpus / x, x, tmp_path / x) for x in ("it", "hi")]
+    out = make(directories, tmp_path / "cs", kind, "--n", "4")
+    assert validate_data_dir(out, lang=True) == []
+    for utt_id, spans in read_timeline(out / "timeline").items():
+        x, _ = soundfile.read(read_table(out / "wav.scp")[utt_id])
+        assert len(x) / RATE <= 28
+        jumps = np.abs(np.diff(x))
+        for span in spans[1:]:
+            border = round(span.start * RATE)
+            assert jumps[border - 80 : border + 80].max() < 0.2 * jumps.max(), (utt_id, span)
+
+
+def test_mixtures_end_before_28_s(tmp_path, make_tones):
+    """Sentences of 25 s leave no room for another one, nor for words of another language."""
+    directories = [make_tones(tmp_path / x, x, n=2, words=100) for x in ("aa", "bb")]
+    for kind in ("inter", "intra"):
+        with pytest.raises(ValueError, match="none of the 2 utterances of .. has"):
+            make(directories, tmp_path / "cs", kind)
+    make(directories, tmp_path / "cs", "rapid")
 
 
 def test_refused(tones, paused, tmp_path):
