@@ -1,0 +1,155 @@
+"""Settings of the language classifier, as they stand in `conf/router.yaml`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+HEAD_NAMES = ("linear", "mlp", "cnn", "lstm", "attention")
+POOLINGS = ("mean", "mean_std")
+
+
+@dataclass(frozen=True)
+class RouterConfig:
+    """What the classifier is and how it is trained.
+
+    layers: encoder blocks after which the residual stream is read, 0 being the convolutions;
+        several are mixed by learned weights.
+    head: linear, mlp, cnn, lstm or attention.
+    pooling: over time, mean or mean_std (their concatenation); attention has its own.
+    hidden_dims: widths of the mlp; channels: of cnn and lstm; kernel_size: of the cnn, odd;
+        dropout: before the last layer (in the mlp after each hidden one); input_dropout: of the
+        normalised states.
+    crop_seconds: shortest and longest random crop; n_crops: crops of the audio stored for each
+        utterance beside the whole; crop_share: share of training items that are cropped once
+        more, in the encoder's states.
+    max_per_language: utterances stored of each language; null is all.
+    learning_rate, weight_decay: of AdamW; batch_size: items of a step; epoch_items: items of an
+        epoch, as many of each language; max_epochs; patience: epochs without a better loss on
+        the validation sets before training stops.
+    other_quantile: share of the validation items that may fall below the threshold of "other".
+    window_seconds, hop_seconds: sliding windows of the frame posteriors.
+    Raises ValueError that lists all faults at once.
+    """
+
+    layers: tuple[int, ...] = (1,)
+    head: str = "cnn"
+    pooling: str = "mean"
+    hidden_dims: tuple[int, ...] = (256, 128)
+    channels: int = 128
+    kernel_size: int = 5
+    dropout: float = 0.3
+    input_dropout: float = 0.0
+    crop_seconds: tuple[float, float] = (0.5, 5.0)
+    n_crops: int = 1
+    crop_share: float = 0.5
+    max_per_language: int | None = 400
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    batch_size: int = 32
+    epoch_items: int = 2400
+    max_epochs: int = 20
+    patience: int = 4
+    other_quantile: float = 0.01
+    window_seconds: float = 1.0
+    hop_seconds: float = 0.1
+
+    def __post_init__(self):
+        for name in ("layers", "hidden_dims", "crop_seconds"):
+            if isinstance(getattr(self, name), list):
+                object.__setattr__(self, name, tuple(getattr(self, name)))
+        faults = find_faults(self)
+        if faults:
+            raise ValueError("router settings: " + "; ".join(faults))
+
+    def asdict(self) -> dict:
+        """Settings in JSON types."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+def find_faults(config: RouterConfig) -> list[str]:
+    """Name every setting whose value is of the wrong type or out of range."""
+    odd = _int(config.kernel_size, 1) and config.kernel_size % 2 == 1
+    checks = {
+        "layers": (_rising(config.layers, 0), "rising layer numbers, as [1] or [1, 2]"),
+        "head": (config.head in HEAD_NAMES, f"one of {', '.join(HEAD_NAMES)}"),
+        "pooling": (config.pooling in POOLINGS, f"one of {', '.join(POOLINGS)}"),
+        "hidden_dims": (_ints(config.hidden_dims, 1), "a list of sizes"),
+        "kernel_size": (odd, "an odd number"),
+        "crop_seconds": (_span(config.crop_seconds), "[shortest, longest] in seconds"),
+        "crop_share": (_number(config.crop_share, 0, 1), "a number from 0 to 1"),
+        "max_per_language": (
+            config.max_per_language is None or _int(config.max_per_language, 1),
+            "null or an integer of at least 1",
+        ),
+        "weight_decay": (_number(config.weight_decay, 0), "a number of at least 0"),
+        "other_quantile": (
+            _number(config.other_quantile, 0, 1) and config.other_quantile < 1,
+            "a number from 0 to 1",
+        ),
+    }
+    checks["n_crops"] = (_int(config.n_crops, 0), "an integer of at least 0")
+    for name in ("channels", "batch_size", "epoch_items", "max_epochs", "patience"):
+        checks[name] = (_int(getattr(config, name), 1), "an integer of at least 1")
+    for name in ("dropout", "input_dropout"):
+        value = getattr(config, name)
+        checks[name] = (_number(value, 0, 1) and value < 1, "a number from 0 to below 1")
+    for name in ("learning_rate", "window_seconds", "hop_seconds"):
+        value = getattr(config, name)
+        checks[name] = (_number(value, 0) and value > 0, "a number above 0")
+    return [
+        f"{name}: found {getattr(config, name)!r}, expected {wanted}"
+        for name, (good, wanted) in checks.items()
+        if not good
+    ]
+
+
+def _int(value: object, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _number(value: object, least: float, most: float = 1e30) -> bool:
+    real = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return real and least <= value <= most
+
+
+def _ints(values: object, least: int) -> bool:
+    return isinstance(values, tuple) and bool(values) and all(_int(v, least) for v in values)
+
+
+def _rising(values: object, least: int) -> bool:
+    return _ints(values, least) and list(values) == sorted(set(values))
+
+
+def _span(value: object) -> bool:
+    pair = isinstance(value, tuple) and len(value) == 2 and all(_number(v, 0) for v in value)
+    return pair and 0 < value[0] <= value[1]
+
+
+def config_from_dict(values: Mapping, place: str = "router settings") -> RouterConfig:
+    """Make settings from a mapping; unknown keys and bad values raise ValueError with `place`."""
+    known = [field.name for field in fields(RouterConfig)]
+    unknown = [str(key) for key in values if key not in known]
+    if unknown:
+        raise ValueError(f"{place}: unknown key {', '.join(unknown)}; there are {', '.join(known)}")
+    try:
+        return RouterConfig(**values)
+    except ValueError as error:
+        raise ValueError(f"{place}: {error}") from None
+
+
+def read_router_config(path: str | Path) -> RouterConfig:
+    """Read settings from a flat YAML file; an empty file gives the defaults."""
+    import yaml
+
+    with open(path, encoding="utf-8") as stream:
+        try:
+            values = yaml.safe_load(stream)
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path}: no YAML: {' '.join(str(error).split())}") from None
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise ValueError(f"{path}: found {type(values).__name__}, expected lines of `key: value`")
+    return config_from_dict(values, str(path))
