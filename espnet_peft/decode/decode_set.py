@@ -76,8 +76,10 @@ def decode_some(
             speech, lengths, strategy, None if None in languages else languages
         )
     except ValueError as error:
-        utt_ids = [data.utt_ids[index] for index in batch]
-        raise ValueError(f"{data.data_dir}: {name(utt_ids)}: {error}") from error
+        first, more = data.utt_ids[batch[0]], len(batch) - 1
+        raise ValueError(
+            f"{data.data_dir}: in the batch of {first} and {more} more: {error}"
+        ) from error
 
 
 def read_batch(data: DecodeSet, batch: list[int], n_mels: int) -> tuple[torch.Tensor, torch.Tensor]:
