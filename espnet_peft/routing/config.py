@@ -35,21 +35,21 @@ class RouterConfig:
 
     layers: tuple[int, ...] = (1,)
     head: str = "cnn"
-    pooling: str = "mean"
+    pooling: str = "mean_std"
     hidden_dims: tuple[int, ...] = (256, 128)
-    channels: int = 128
-    kernel_size: int = 5
+    channels: int = 96
+    kernel_size: int = 9
     dropout: float = 0.3
-    input_dropout: float = 0.0
+    input_dropout: float = 0.2
     crop_seconds: tuple[float, float] = (0.5, 5.0)
     n_crops: int = 1
     crop_share: float = 0.5
     max_per_language: int | None = 400
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     weight_decay: float = 0.01
     batch_size: int = 32
     epoch_items: int = 2400
-    max_epochs: int = 20
+    max_epochs: int = 8
     patience: int = 4
     other_quantile: float = 0.01
     window_seconds: float = 1.0

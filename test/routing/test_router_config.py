@@ -1,4 +1,8 @@
+from dataclasses import fields
+from pathlib import Path
+
 import pytest
+import yaml
 
 from espnet_peft.routing.config import RouterConfig, read_router_config
 
@@ -38,3 +42,10 @@ def test_faults_name_the_file(tmp_path, text, message):
     with pytest.raises(ValueError, match=message) as error:
         read_router_config(path)
     assert str(path) in str(error.value) and "\n" not in str(error.value)
+
+
+def test_the_template_has_every_default():
+    path = Path(__file__).parents[2] / "egs2/TEMPLATE/peft1/conf/router.yaml"
+    assert read_router_config(path) == RouterConfig()
+    keys = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert set(keys) == {field.name for field in fields(RouterConfig)}
