@@ -120,7 +120,8 @@ class AdapterBank:
 
     def free_layers(self, names: Iterable[str] | None = None) -> int:
         """Return how many of the first encoder layers none of the adapters (None: all) changes."""
-        found = {one for name in names or self.known if name != BASE for one in self.modules(name)}
+        names = self.known if names is None else names
+        found = {one for name in names if name != BASE for one in self.modules(name)}
         specs = sorted(
             (spec for spec in self.model.layers() if spec.side == "encoder"),
             key=lambda spec: spec.index,

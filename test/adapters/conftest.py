@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from espnet_peft import adapters
 from espnet_peft.models import build_whisper
 
 DIMS = {
@@ -84,3 +85,58 @@ def train():
                 model.loss(*batch)
 
     return train
+
+
+# (method, options, can be merged) of adapters that can share a batch
+SHARING = {
+    "wide": ("lora", {"r": 6, "lora_alpha": 9}, True),
+    "qv": ("lora", {"r": 2, "target": "qv", "side": "decoder", "use_rslora": True}, True),
+    "ears": ("lora", {"r": 3, "side": "encoder", "layers": "1-2", "target": "ffn"}, True),
+    "cross": ("lora", {"r": 5, "target": r"decoder\..*\.cross_attn\.(key|value)"}, True),
+    "start": ("lora", {"r": 4, "init_lora_weights": "pissa"}, True),
+    "houlsby": ("adapter", {"bottleneck": 8}, False),
+    "pfeiffer": ("adapter", {"bottleneck": 12, "kind": "pfeiffer", "activation": "relu"}, False),
+    "parallel": ("adapter", {"bottleneck": 8, "kind": "parallel", "scale": 3.0}, False),
+    "set": ("lora+adapter", {"lora": {"r": 2}, "adapter": {"bottleneck": 8}}, False),
+}
+
+
+def write_adapter(base, directory, method, conf, seed):
+    """Save an adapter with random weights."""
+    adapters.inject(base, adapters.make_config(method, conf), "new")
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in adapters.trainable_state_dict(base).values():
+        parameter += 0.05 * torch.randn(parameter.shape, generator=generator)
+    adapters.save(base, directory, "new")
+    adapters.delete(base, "new")
+    return directory
+
+
+@pytest.fixture(scope="session")
+def shelf(tmp_path_factory):
+    """Directories, by name, of adapters of the mini base that differ in all that may differ."""
+    root, base = tmp_path_factory.mktemp("shelf"), make_base()
+    return {
+        name: write_adapter(base, root / name, method, conf, seed)
+        for seed, (name, (method, conf, _)) in enumerate(SHARING.items())
+    }
+
+
+@pytest.fixture
+def write():
+    return write_adapter
+
+
+@pytest.fixture
+def alone(shelf):
+    """Return a function that makes a base with one adapter merged, or loaded, or with none."""
+
+    def alone(name):
+        model = make_base()
+        if name is not None:
+            adapters.load(model, shelf[name], name)
+            if SHARING[name][2]:
+                adapters.merge(model, name)
+        return model
+
+    return alone

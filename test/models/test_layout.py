@@ -47,6 +47,8 @@ def test_layers_name_every_linear_and_norm(miniature):
     for spec in layers:
         assert set(spec.modules) == roles
         assert spec.modules["o"] == spec.modules["attn_out"]
+        reads = {name for role in "kv" for name in spec.modules[role] if ".cross_attn." in name}
+        assert set(spec.source) == reads and bool(reads) == (spec.side == "decoder")
         assert len(spec.modules["q"]) == (2 if spec.side == "decoder" else 1)
         for role in roles - {"ffn"}:
             linear |= set(spec.modules[role])
