@@ -6,6 +6,8 @@ import logging
 import random
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +49,7 @@ def write_short(
     tables: Tables = {name: {} for name in names}
     recordings: dict[str, str] = {}
     with new_directories(out_dir) as (directory,):
-        for source in sources:
+        for source in map(replace, sources):  # copies, whose audio is soon forgotten
             utt_id = source.span.utt_id
             possible = runs(source.units, *seconds)
             if not possible:
@@ -101,8 +103,8 @@ def write_noisy(
     data = read_data_dir(data_dir)
     sources = _sources(data_dir, allow_pipes)
     speaker_of = data.tables["utt2spk"]
-    usable = [source for source in sources if not source.is_faint]
-    talkers = random.Random(f"{seed} talkers").sample(usable, min(SAMPLED, len(usable)))
+    shuffled = random.Random(f"{seed} talkers").sample(sources, len(sources))
+    talkers = list(islice((source for source in shuffled if not source.is_faint), SAMPLED))
     if not talkers:
         raise ValueError(f"{data_dir}: all utterances are near silent, expected speech")
     tables: Tables = {name: data.tables[name] for name in KEPT if name in data.tables}
@@ -117,7 +119,7 @@ def write_noisy(
             chosen = rng.permutation(len(others or talkers))[:TALKERS]
             voices = [(others or talkers)[i].recorded for i in chosen]
             noise = noises[k % len(noises)]
-            x = source.recorded
+            x = replace(source).recorded  # a copy, whose audio is soon forgotten
             try:
                 noisy = add_noise(x, NOISES[noise](len(x), voices, rng), snr)
             except ValueError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -134,7 +134,7 @@ class Deck:
         """
         for _ in range(2):
             for k, source in enumerate(self.left):
-                found = use(source)
+                found = use(replace(source))  # the audio of a copy is soon forgotten
                 if found is not None:
                     del self.left[k]
                     return found
