@@ -16,7 +16,7 @@ import numpy as np
 RATE = 16_000
 FRAME = 160  # samples: all positions are multiples of 10 ms
 FRAMES_PER_SECOND = RATE // FRAME
-SILENCE = -75.0  # dB below full scale: quieter is digital silence or its dither, whatever the rest
+SILENCE = -85.0  # dB below full scale: quieter is digital silence or its dither, whatever the rest
 RANGE = 50.0  # dB under the loudest, below which nothing is heard
 SHARE = 0.2  # of the way from the quietest to the loudest
 MARGIN = 2.5  # dB: steady noise varies by less

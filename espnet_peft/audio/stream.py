@@ -31,7 +31,7 @@ def stream_audio(path: str | Path, block_seconds: float = 30.0) -> Iterator[np.n
         raise FileNotFoundError(f"{path}: {kind}, expected audio")
     read = 0
     try:
-        with soundfile.SoundFile(path) as file:
+        with _open(path) as file:
             resampler = _resampler(file.samplerate)
             size = max(1, round(block_seconds * file.samplerate))
             while len(block := file.read(size, dtype="float32", always_2d=True)):
@@ -52,6 +52,21 @@ def stream_audio(path: str | Path, block_seconds: float = 30.0) -> Iterator[np.n
             read / rate,
             promised / rate,
         )
+
+
+def _open(path: str | Path):
+    """Open a file that is read from start to end.
+
+    soundfile seeks to the place where it is after each read of a file that can seek. In an mp3
+    that throws away the bits that later frames borrow from earlier ones, and is heard.
+    """
+    import soundfile
+
+    class Forward(soundfile.SoundFile):
+        def seekable(self) -> bool:
+            return False
+
+    return Forward(path)
 
 
 def _mono(block: np.ndarray, path: str | Path) -> np.ndarray:

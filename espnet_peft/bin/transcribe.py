@@ -34,7 +34,8 @@ def get_parser() -> argparse.ArgumentParser:
     add(
         "--router",
         metavar="DIR|token",
-        help="directory of a router, or (default) the base's own language token",
+        help="directory of a router, or the base's own language token; default: `router` in"
+        " --adapters_dir if it is there, else token",
     )
     add(
         "--strategy",
@@ -74,6 +75,8 @@ def main(argv: list[str] | None = None) -> None:
         if args.out_dir is None and args.format == "txt":
             show_lines(transcript, shown, with_name=len(args.audio) > 1)
         if not transcript.done:
+            if args.out_dir is not None:
+                show_progress(transcript)
             continue
         if transcript.fault is not None:
             failed += 1
@@ -107,14 +110,17 @@ def load(args: argparse.Namespace):
     if threads < 1:
         raise ValueError(f"--num_threads: found {threads}, expected at least 1")
     torch.set_num_threads(threads)
+    router = args.router
     if args.adapters_dir:
-        found = find_adapters(args.adapters_dir)
-        adapters = found | adapters
+        adapters = find_adapters(args.adapters_dir) | adapters
+        beside = Path(args.adapters_dir) / "router"
+        if router is None and args.language is None and (beside / "config.json").is_file():
+            router = str(beside)
     transcriber = load_transcriber(
         args.base_model,
         adapters,
         language=args.language,
-        router=args.router,
+        router=router,
         strategy=args.strategy,
         routing=read_routing_options(args.routing_config) if args.routing_config else None,
         base_languages=args.base_languages.split(),
@@ -168,6 +174,15 @@ def show_lines(transcript, shown: Counter[str], with_name: bool) -> None:
     for line in lines:
         print(line)
     sys.stdout.flush()
+
+
+def show_progress(transcript) -> None:
+    """Say how far a long recording is."""
+    from espnet_peft.decode.transcript import clock
+
+    if transcript.segments:
+        place = f"{clock(transcript.segments[-1].end)} of {clock(transcript.seconds)}"
+        print(f"{transcript.audio}: {place}", file=sys.stderr, flush=True)
 
 
 def show_whole(transcript, format: str) -> None:

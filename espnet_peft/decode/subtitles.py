@@ -57,7 +57,7 @@ def make_cues(segments: Iterable) -> list[Cue]:
         lines = wrap(segment.text)
         groups = [lines[first : first + LINES] for first in range(0, len(lines), LINES)]
         start, end = round(1000 * segment.start), round(1000 * segment.end)
-        sizes = [sum(map(columns, group)) for group in groups]
+        sizes = [sum(map(len, group)) for group in groups]
         shown, begin = 0, start
         for group, size in zip(groups, sizes, strict=True):
             shown += size
