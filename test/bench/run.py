@@ -31,7 +31,7 @@ STAGES = {
     2: "features",
     3: "base",
     4: "train",
-    5: "route",
+    5: "router",
     6: "decode",
     7: "score",
     8: "pack",

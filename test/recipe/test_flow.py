@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RECIPES = ROOT / "egs2"
 SAMPLES = ROOT.parent / "shared/data"
 CONF = ROOT / "test/recipe/conf"
+LANGUAGES = ["en", "es", "it", "pa"]
 SIZES = "--n_train_rich 12 --n_train_target 8 --n_dev 4 --n_test 4"
 
 
@@ -43,6 +44,7 @@ def mini(where: Path, *options: str) -> subprocess.CompletedProcess:
         *("--local_data_opts", SIZES, "--bootstrap", "50"),
         *("--pretrain_config", str(CONF / "pretrain.yaml")),
         *("--adapter_configs", str(CONF / "lora.yaml")),
+        *("--router_config", str(CONF / "router.yaml"), "--routes", "hard frame"),
         *options,
     )
 
@@ -75,9 +77,9 @@ def test_every_stage_left_what_the_next_one_reads(done):
     assert {"config.json", "model.safetensors", "tokenizer.model"} <= names(base / "base_model")
     trained = names(base / "it_lora")
     assert {"config.yaml", "checkpoint.pth", "valid.wer.best.pth", "images", "adapter"} <= trained
-    choice = (base / "route_oracle/test/utt2adapter").read_text().split()[1::2]
-    assert sorted(set(choice)) == ["base", "it", "pa"]
     decoded = base / "lora/decode/test"
+    choice = (decoded / "utt2adapter").read_text().split()[1::2]
+    assert sorted(set(choice)) == ["base", "it", "pa"]
     reference = (where / "dump/fbank/test/text").read_text(encoding="utf-8").splitlines()
     for name in ("text", "token", "token_int", "score"):
         lines = (decoded / name).read_text(encoding="utf-8").splitlines()
@@ -94,9 +96,43 @@ def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
+def test_the_router_is_trained_and_evaluated(done):
+    where, messages = done
+    router = where / "exp/mini_s1/router"
+    assert {"config.json", "model.safetensors"} <= names(router)
+    assert json.loads((router / "config.json").read_text())["languages"] == LANGUAGES
+    assert {"feats.scp", "utt2lang"} <= names(where / "dump/states/mini_s1/train_it")
+    report = {"accuracy.json", "confusion.png", "length.png", "result.txt", "utt2langprob"}
+    assert report <= names(router / "test")
+    assert str(router / "test/confusion.png") in messages
+
+
+def test_each_strategy_decodes_and_has_its_row(done):
+    where, messages = done
+    base = where / "exp/mini_s1"
+    utterances = len((where / "dump/fbank/test/text").read_text(encoding="utf-8").splitlines())
+    for strategy in ("hard", "frame"):
+        decoded = base / "routing/lora" / strategy / "test"
+        for name in ("text", "utt2adapter", "utt2langprob"):
+            assert len((decoded / name).read_text(encoding="utf-8").splitlines()) == utterances
+        assert json.loads((decoded / "speed.json").read_text())["strategy"] == strategy
+    for line in (base / "routing/lora/hard/test/utt2langprob").read_text().splitlines():
+        fields = line.split()[1:]
+        assert fields[::2] == sorted(LANGUAGES)
+        assert sum(map(float, fields[1::2])) == pytest.approx(1, abs=1e-3)
+    assert (base / "routing/lora/frame/test/timeline").read_text().startswith("LANGUAGE ")
+    written = (base / "RESULTS_routing.md").read_text(encoding="utf-8")
+    for strategy in ("base", "oracle", "hard", "frame"):
+        assert f"| {strategy} |" in written
+    # The table of strategies is the last one that is printed.
+    assert messages.rindex("oracle") > messages.rindex("zero-shot")
+
+
 def test_finished_stages_are_kept(done):
     where, _ = done
     files = [
+        *where.glob("exp/mini_s1/routing/lora/*/test/text"),
+        where / "exp/mini_s1/router/model.safetensors",
         *where.glob("exp/mini_s1/*/adapter/adapter_model.safetensors"),
         where / "exp/mini_s1/base_model/model.safetensors",
         where / "dump/fbank/train_it/split/1/feats.ark",
@@ -129,15 +165,34 @@ def test_a_training_with_other_settings_is_refused(done):
     assert "--label_smoothing 0.2" in changed.stdout and "--expdir" in changed.stdout
 
 
+def test_other_routing_settings_decode_the_strategies_again_and_nothing_else(done, tmp_path):
+    where, _ = done
+    settings = tmp_path / "routing.yaml"
+    settings.write_text("min_dwell_seconds: 0.1\n")
+    stage = ("--stage", "5", "--stop_stage", "6", "--routing_config", str(settings))
+    oracle = where / "exp/mini_s1/lora/decode/test"
+    routed = where / "exp/mini_s1/routing/lora/hard/test"
+    before = [(place / "text").stat().st_mtime_ns for place in (oracle, routed)]
+    again = mini(where, *stage, "--routes", "hard")
+    assert again.returncode == 0, again.stdout
+    after = [(place / "text").stat().st_mtime_ns for place in (oracle, routed)]
+    assert after[0] == before[0] and after[1] > before[1]
+    assert f"{where}/exp/mini_s1/router is up to date" in again.stdout
+
+
 def test_a_split_decoding_gives_the_same_text(done):
     where, _ = done
-    decoded = where / "exp/mini_s1/lora/decode/test"
-    before = {name: (decoded / name).read_bytes() for name in ("text", "token_int")}
-    shutil.rmtree(decoded)
+    exp = where / "exp/mini_s1"
+    decoded = [exp / "lora/decode/test", exp / "routing/lora/frame/test"]
+    files = [place / name for place in decoded for name in ("text", "token_int")]
+    before = [path.read_bytes() for path in [*files, decoded[1] / "timeline"]]
+    for place in decoded:
+        shutil.rmtree(place)
     again = mini(where, "--stage", "6", "--stop_stage", "7", "--inference_nj", "3")
     assert again.returncode == 0, again.stdout
-    assert names(decoded / "logdir") >= {"output.1", "output.2", "output.3"}
-    assert {name: (decoded / name).read_bytes() for name in before} == before
+    for place in decoded:
+        assert names(place / "logdir") >= {"output.1", "output.2", "output.3"}
+    assert [path.read_bytes() for path in [*files, decoded[1] / "timeline"]] == before
 
 
 @pytest.mark.parametrize(

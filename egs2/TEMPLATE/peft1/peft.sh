@@ -5,8 +5,8 @@
 set -euo pipefail
 
 # options: name=default    # what it is
-stage=1                    # first stage to run: 1 data, 2 features, 3 base model, 4 train, 5 route, 6 decode, 7 score, 8 pack
-stop_stage=8               # last stage to run
+stage=1                    # first stage to run: 1 data, 2 features, 3 base model, 4 train, 5 router, 6 decode, 7 score, 8 pack, 9 hard audio
+stop_stage=8               # last stage to run; 9 is run by --stage 9 --stop_stage 9
 skip_stages=               # stages to leave out, for example "2 5"
 lang=                      # languages to adapt to, for example "hi pa"; data/<train_set>_<lang> is the training set of each
 base_langs=                # languages of the base that are tested beside them
@@ -34,7 +34,18 @@ token_langs=               # languages whose text and tags the vocabulary covers
 adapter_configs=conf/tuning/lora_r16.yaml    # one training a language for each of these
 train_args=                # further options of espnet_peft.bin.train
 decode_config=conf/decode.yaml        # search options
-route=oracle               # how an adapter is chosen: oracle (utt2lang)
+routes="hard threshold soft"    # how adapters are chosen beside oracle (utt2lang): hard, threshold, soft, soft_decoders, hierarchical, frame, spans; empty: no router
+route_configs=             # adapter configurations that are routed; default: those of adapter_configs whose adapters can share a batch
+router=classifier          # classifier: trained in stage 5; token: the language token of the base itself
+router_config=conf/router.yaml    # training of the classifier
+router_sets=               # "<train set> <valid set>" with the base languages, for the classifier; default: pretrain_sets, or train_set and valid_set of each
+router_pairs=              # languages whose confusion is reported by itself, for example "hi-pa"
+routing_config=conf/routing.yaml    # settings of the strategies
+uncertain_kinds="short noise"    # sets that stage 9 makes of the first test set: short, noise; empty: none
+uncertain_routes="hard threshold soft soft_decoders"    # strategies that decode them
+codeswitch_kinds="inter intra rapid"    # code-switched sets that stage 9 makes: inter, intra, rapid; empty: none
+codeswitch_routes="hard frame spans"    # strategies that decode them
+codeswitch_opts=           # further options of local/make_codeswitch.sh
 normalise=basic            # text normalisation before scoring: basic, whisper_basic, none
 bootstrap=1000             # bootstrap samples for the confidence intervals
 seed=1                     # seed of every training
@@ -56,12 +67,14 @@ $(sed -n '/^# options:/,/^# end of options/{/^# /d;s/^\([a-z0-9_]*\)=\([^#]*[^# 
 
 [ $# -eq 0 ] || die "unexpected argument '$1'; options only, see --help"
 for name in stage stop_stage; do
-    [[ ${!name} =~ ^[1-8]$ ]] || die "--${name} ${!name}: there are stages 1 to 8"
+    [[ ${!name} =~ ^[1-9]$ ]] || die "--${name} ${!name}: there are stages 1 to 9"
 done
 for n in ${skip_stages}; do
-    [[ $n =~ ^[1-8]$ ]] || die "--skip_stages '${skip_stages}': there are stages 1 to 8"
+    [[ $n =~ ^[1-9]$ ]] || die "--skip_stages '${skip_stages}': there are stages 1 to 9"
 done
 [ "${stage}" -le "${stop_stage}" ] || die "--stage ${stage} is after --stop_stage ${stop_stage}"
+runs() { [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ] && [[ " ${skip_stages} " != *" $1 "* ]]; }
+
 [ -n "${lang}" ] || die "--lang is empty: name the languages to adapt to, for example --lang \"hi pa\""
 [ -n "${base_model}" ] || die "--base_model is empty: give a Whisper name, a checkpoint or \"pretrain\""
 for n in nj inference_nj max_jobs num_threads n_mels n_tokens ${expected_rate:+expected_rate}; do
@@ -75,7 +88,12 @@ one_of token_type char unigram bpe
 one_of normalise basic whisper_basic none
 [ -z "$(tr ' ' '\n' <<< "${lang} ${base_langs}" | grep . | sort | uniq -d)" ] ||
     die "--lang \"${lang}\" --base_langs \"${base_langs}\": a language is named twice"
-[ "${route}" = oracle ] || die "--route ${route}: this version has the strategy oracle"
+one_of router classifier token
+for name in routes uncertain_routes codeswitch_routes; do
+    some_of "${name}" hard threshold soft soft_decoders hierarchical frame spans
+done
+some_of uncertain_kinds short noise
+some_of codeswitch_kinds inter intra rapid
 
 if [ -z "${base_tag}" ]; then
     # A base directory is <tag>/base_model where a recipe made it.
@@ -92,6 +110,34 @@ base_dir=${expdir}/${base_tag}
 base=${base_dir}/base_model
 decode_tag=$(basename "${decode_config}" .yaml)
 read -r pretrain_set pretrain_valid <<< "${pretrain_sets:-- -}"
+languages="${base_langs:+${base_langs} }${lang}"
+if [ -n "${routes}" ] && [[ ${languages} != *" "* ]]; then
+    log "one language (${languages}): nothing to route"
+    routes=
+fi
+# Rows of one batch can have low-rank updates and bottlenecks of their own, nothing else.
+if [ -z "${route_configs}" ]; then
+    for config in ${adapter_configs}; do
+        ! grep -Eqs '^method: *(lora|adapter) *(#.*)?$' "${config}" || route_configs+="${route_configs:+ }${config}"
+    done
+    if [ -n "${routes}" ] && [ -z "${route_configs}" ]; then
+        log "adapters of ${adapter_configs} cannot share a batch: nothing to route"
+        routes=
+    fi
+else
+    # shellcheck disable=SC2086  # adapter_configs is a list of words
+    some_of route_configs ${adapter_configs}
+fi
+! runs 9 || [ -n "${routes}" ] || die "stage 9 needs a router, and nothing is routed: set --routes and two languages or more"
+router_dir=${base_dir}/router
+router_place=${router_dir}
+by=
+if [ "${router}" = token ]; then
+    router_dir=${base_dir}/router_token
+    router_place=token
+    by=_token
+fi
+
 export OMP_NUM_THREADS=${num_threads}
 
 # The sets that are made from audio; the test sets are joined from them.
@@ -104,12 +150,86 @@ if [ "${base_model}" = pretrain ]; then
     sets+=("${pretrain_set}" "${pretrain_valid}")
 fi
 
-runs() { [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ] && [[ " ${skip_stages} " != *" $1 "* ]]; }
+# The router learns the languages to adapt to from their training sets, those of the base from these.
+router_train=() router_valid=()
+if [ -n "${routes}" ] && [ "${router}" = classifier ]; then
+    for l in ${lang}; do router_train+=("${train_set}_$l"); router_valid+=("${valid_set}_$l"); done
+    if [ -n "${router_sets:-${pretrain_sets}}" ]; then
+        read -r name l <<< "${router_sets:-${pretrain_sets}}"
+        [ -n "$l" ] || die "--router_sets '${router_sets}': expected \"<train set> <valid set>\""
+        router_train+=("${name}"); router_valid+=("$l")
+    else
+        for l in ${base_langs}; do router_train+=("${train_set}_$l"); router_valid+=("${valid_set}_$l"); done
+    fi
+    for name in "${router_train[@]}" "${router_valid[@]}"; do
+        [[ " ${sets[*]} " == *" ${name} "* ]] || sets+=("${name}")
+    done
+fi
+
+# decodings <dir> <configs> <strategies> <set>...: a line "<system> <strategy> <set> <decode dir>" for each.
+decodings() {
+    local dir=$1 configs=$2 strategies=$3 x system config strategy
+    shift 3
+    for x in "$@"; do
+        echo "base base $x ${dir}/base/${decode_tag}/$x"
+        for config in ${configs}; do
+            system=$(basename "${config}" .yaml)
+            echo "${system} oracle $x ${dir}/${system}/${decode_tag}/$x"
+            [[ " ${route_configs} " == *" ${config} "* ]] || continue
+            for strategy in ${strategies}; do
+                echo "${system} ${strategy} $x ${dir}/routing/${system}/${strategy}${by}/$x"
+            done
+        done
+    done
+}
+
+# decode_jobs, score_jobs < lines of decodings
+decode_jobs() {
+    local system strategy x out adapters l
+    while read -r system strategy x out; do
+        adapters=
+        if [ "${system}" != base ]; then
+            for l in ${lang}; do adapters+=" $l=${base_dir}/${l}_${system}/adapter"; done
+        fi
+        printf 'scripts/decode.sh --cmd %q --nj %q --decode_config %q --ngpu %q --adapters %q --strategy %q --router %q --routing_config %q --base_languages %q %q %q %q\n' \
+            "${decode_cmd}" "${inference_nj}" "${decode_config}" "${ngpu}" "${adapters# }" "${strategy}" \
+            "${router_place}" "${routing_config}" "${base_langs}" "${base}" "${feats}/$x" "${out}"
+    done | scripts/jobs.sh --max_jobs "${max_jobs}" "$1"
+}
+
+score_jobs() {
+    local x out
+    while read -r _ _ x out; do
+        printf 'scripts/score.sh --normalise %q --bootstrap %q %q %q\n' "${normalise}" "${bootstrap}" "${feats}/$x" "${out}"
+    done | scripts/jobs.sh --max_jobs "${max_jobs}" "$1"
+}
+
+feature_jobs() {
+    local x
+    for x in "$@"; do
+        printf 'scripts/features.sh --cmd %q --nj %q --feats_type %q --n_mels %q --expected_rate %q --allow_pipes %q %q %q\n' \
+            "${train_cmd}" "${nj}" "${feats_type}" "${n_mels}" "${expected_rate}" "${allow_pipes}" \
+            "${datadir}/$x" "${feats}/$x"
+    done | scripts/jobs.sh --max_jobs "${max_jobs}" "${feats}/log/features"
+}
+
+# routing_table <dir> <name> <sets> [options]: RESULTS_<name>.md in the directory, and on the terminal.
+routing_table() {
+    local dir=$1 name=$2 names=$3
+    shift 3
+    python3 -m espnet_peft.bin.routing_results --exp_dir "${dir}" --sets "${names}" --decode_tag "${decode_tag}" \
+        --title "Routing: ${name}" --out "${dir}/RESULTS_${name}.md" "${about[@]}" \
+        --setting "router=${router}" --setting "strategies=${routing_config}" "$@"
+}
 
 for config in ${adapter_configs}; do
     ! runs 4 || [ -f "${config}" ] || die "--adapter_configs: ${config}: no such file"
 done
 ! runs 6 || [ -f "${decode_config}" ] || die "--decode_config ${decode_config}: no such file"
+if [ -n "${routes}" ]; then
+    [ "${router}" = token ] || ! runs 5 || [ -f "${router_config}" ] || die "--router_config ${router_config}: no such file"
+    ! runs 6 || [ -f "${routing_config}" ] || die "--routing_config ${routing_config}: no such file"
+fi
 
 if runs 1; then
     log "stage 1: data"
@@ -120,11 +240,8 @@ fi
 
 if runs 2; then
     log "stage 2: features"
-    for x in "${sets[@]}" ${test_sets}; do
-        printf 'scripts/features.sh --cmd %q --nj %q --feats_type %q --n_mels %q --expected_rate %q --allow_pipes %q %q %q\n' \
-            "${train_cmd}" "${nj}" "${feats_type}" "${n_mels}" "${expected_rate}" "${allow_pipes}" \
-            "${datadir}/$x" "${feats}/$x"
-    done | scripts/jobs.sh --max_jobs "${max_jobs}" "${feats}/log/features"
+    # shellcheck disable=SC2086  # test_sets is a list of words
+    feature_jobs "${sets[@]}" ${test_sets}
 fi
 
 if runs 3; then
@@ -152,42 +269,45 @@ if runs 4; then
     done | scripts/jobs.sh --cmd "${cuda_cmd}" --gpu "${ngpu}" --max_jobs "${max_jobs}" "${base_dir}/log/train"
 fi
 
-if runs 5; then
-    log "stage 5: route (${route})"
+if runs 5 && [ -n "${routes}" ]; then
+    log "stage 5: router (${router})"
+    if [ "${router}" = classifier ]; then
+        states=${dumpdir}/states/${base_tag}
+        mapfile -t dirs < <(printf '%s\n' "${router_train[@]/#/${feats}/}" "${router_valid[@]/#/${feats}/}")
+        {
+            printf 'scripts/states.sh --router_config %q --seed %q --ngpu %q %q %q' \
+                "${router_config}" "${seed}" "${ngpu}" "${base}" "${states}"
+            printf ' %q' "${dirs[@]}"
+            echo
+        } | scripts/jobs.sh --cmd "${cuda_cmd}" --gpu "${ngpu}" "${base_dir}/log/states"
+        printf 'scripts/router.sh --router_config %q --languages %q --seed %q %q %q %q %q\n' \
+            "${router_config}" "${languages}" "${seed}" "${router_train[*]/#/${states}/}" \
+            "${router_valid[*]/#/${states}/}" "${base}" "${router_dir}" |
+            scripts/jobs.sh --cmd "${cuda_cmd}" "${base_dir}/log/router"
+    fi
     for x in ${test_sets}; do
-        scripts/route.sh --strategy "${route}" --adapters "${lang}" "${feats}/$x" "${base_dir}/route_${route}/$x"
-    done
+        printf 'scripts/evaluate_router.sh --languages %q --pairs %q --ngpu %q %q %q %q %q\n' "${languages}" \
+            "${router_pairs}" "${ngpu}" "${router_place}" "${base}" "${feats}/$x" "${router_dir}/$x"
+    done | scripts/jobs.sh --cmd "${decode_cmd}" --gpu "${ngpu}" --max_jobs "${max_jobs}" "${base_dir}/log/evaluate_router"
 fi
 
 if runs 6; then
     log "stage 6: decode"
-    for x in ${test_sets}; do
-        for system in base ${adapter_configs}; do
-            system=$(basename "${system}" .yaml)
-            adapters=
-            if [ "${system}" != base ]; then
-                for l in ${lang}; do adapters+=" $l=${base_dir}/${l}_${system}/adapter"; done
-            fi
-            printf 'scripts/decode.sh --cmd %q --nj %q --decode_config %q --ngpu %q --adapters %q --utt2adapter %q %q %q %q\n' \
-                "${decode_cmd}" "${inference_nj}" "${decode_config}" "${ngpu}" "${adapters# }" \
-                "${base_dir}/route_${route}/$x/utt2adapter" "${base}" "${feats}/$x" \
-                "${base_dir}/${system}/${decode_tag}/$x"
-        done
-    done | scripts/jobs.sh --max_jobs "${max_jobs}" "${base_dir}/log/decode"
+    # shellcheck disable=SC2086  # test_sets is a list of words
+    decodings "${base_dir}" "${adapter_configs}" "${routes}" ${test_sets} | decode_jobs "${base_dir}/log/decode"
 fi
 
+about=(--setting "base model=${base_model}" --setting "adapters=${adapter_configs}"
+    --setting "search=${decode_config}" --setting "features=${feats_type}, ${n_mels} mel bands")
 if runs 7; then
     log "stage 7: score"
-    for x in ${test_sets}; do
-        for system in base ${adapter_configs}; do
-            printf 'scripts/score.sh --normalise %q --bootstrap %q %q %q\n' "${normalise}" "${bootstrap}" \
-                "${feats}/$x" "${base_dir}/$(basename "${system}" .yaml)/${decode_tag}/$x"
-        done
-    done | scripts/jobs.sh --max_jobs "${max_jobs}" "${base_dir}/log/score"
+    # shellcheck disable=SC2086  # test_sets is a list of words
+    decodings "${base_dir}" "${adapter_configs}" "${routes}" ${test_sets} | score_jobs "${base_dir}/log/score"
     python3 -m espnet_peft.bin.results --exp_dir "${base_dir}" --out "${base_dir}/RESULTS.md" \
-        --setting "base model=${base_model}" --setting "adapters=${adapter_configs}" \
-        --setting "search=${decode_config}" --setting "features=${feats_type}, ${n_mels} mel bands" \
-        --setting "router=${route}"
+        "${about[@]}" --setting "router=oracle"
+    if [ -n "${routes}" ]; then
+        routing_table "${base_dir}" routing "${test_sets}" > "${base_dir}/log/routing_table.txt"
+    fi
 fi
 
 if runs 8; then
@@ -198,5 +318,48 @@ if runs 8; then
         done
     done | scripts/jobs.sh --max_jobs "${max_jobs}" "${base_dir}/log/pack"
 fi
-! runs 7 || log "results: ${base_dir}/RESULTS.md"
+if runs 9; then
+    log "stage 9: hard audio"
+    x=${test_sets%% *}
+    codeswitched=() segments=() uncertain=()
+    for kind in ${codeswitch_kinds}; do codeswitched+=("cs_${kind}"); segments+=("cs_${kind}_segments"); done
+    for kind in ${uncertain_kinds}; do uncertain+=("${x}_${kind}"); done
+    if [ ${#codeswitched[@]} -gt 0 ]; then
+        parts=()
+        for l in ${languages}; do parts+=("${datadir}/${x}_$l"); done
+        # shellcheck disable=SC2086  # codeswitch_opts is a list of words
+        local/make_codeswitch.sh --kinds "${codeswitch_kinds}" --allow_pipes "${allow_pipes}" ${codeswitch_opts} \
+            "${datadir}/cs" "${parts[@]}"
+    fi
+    [ ${#uncertain[@]} -eq 0 ] ||
+        scripts/hard_sets.sh --kinds "${uncertain_kinds}" --allow_pipes "${allow_pipes}" "${datadir}/$x"
+    feature_jobs "${codeswitched[@]}" "${segments[@]}" "${uncertain[@]}"
+    {
+        decodings "${base_dir}/hard" "${route_configs}" "${codeswitch_routes}" "${codeswitched[@]}"
+        decodings "${base_dir}/hard" "${route_configs}" "" "${segments[@]}" | { grep -v '^base ' || true; }
+        decodings "${base_dir}/hard" "${route_configs}" "${uncertain_routes}" "${uncertain[@]}"
+    } > "${base_dir}/log/hard.list"
+    decode_jobs "${base_dir}/log/decode_hard" < "${base_dir}/log/hard.list"
+    score_jobs "${base_dir}/log/score_hard" < "${base_dir}/log/hard.list"
+    # Pictures show the frame posteriors of the classifier.
+    pictures=()
+    while read -r _ strategy x out; do
+        [ "${router}" = token ] || [[ " frame spans " != *" ${strategy} "* ]] || pictures+=("${x} ${out}")
+    done < "${base_dir}/log/hard.list"
+    if [ ${#pictures[@]} -gt 0 ]; then
+        for name in "${pictures[@]}"; do
+            printf 'scripts/timeline_figures.sh %q %q %q %q\n' "${router_dir}" "${base}" "${datadir}/${name%% *}" "${name#* }"
+        done | scripts/jobs.sh --max_jobs "${max_jobs}" "${base_dir}/log/figures"
+    fi
+    [ ${#uncertain[@]} -eq 0 ] || routing_table "${base_dir}/hard" uncertain "${uncertain[*]}"
+    [ ${#codeswitched[@]} -eq 0 ] || routing_table "${base_dir}/hard" codeswitch "${codeswitched[*]}" --timelines
+fi
+
+if runs 7; then
+    log "results: ${base_dir}/RESULTS.md"
+    if [ -n "${routes}" ]; then
+        cat "${base_dir}/log/routing_table.txt"
+        for x in ${test_sets}; do log "languages confused by the router: ${router_dir}/$x/confusion.png"; done
+    fi
+fi
 log "stages ${stage} to ${stop_stage} finished"

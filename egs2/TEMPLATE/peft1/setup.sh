@@ -16,8 +16,9 @@ case ${dir} in
 esac
 for name in peft.sh scripts path.sh; do ln -s "../../TEMPLATE/peft1/${name}" "${dir}/${name}"; done
 ln -s ../../../utils "${dir}/utils"
+ln -s ../../../TEMPLATE/peft1/scripts/codeswitch_sets.sh "${dir}/local/make_codeswitch.sh"
 cp "${template}/cmd.sh" "${dir}/"
-cp "${template}/conf/decode.yaml" "${dir}/conf/"
+for name in decode router routing; do cp "${template}/conf/${name}.yaml" "${dir}/conf/"; done
 [ ! -d "${template}/conf/tuning" ] || cp "${template}"/conf/tuning/* "${dir}/conf/tuning/"
 cat > "${dir}/run.sh" <<'RUN'
 #!/usr/bin/env bash

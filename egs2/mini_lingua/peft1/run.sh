@@ -12,4 +12,7 @@ cd "$(dirname "$0")"
     --pretrain_sets "train_base dev_base" \
     --token_langs "en es it hi pa te el" \
     --adapter_configs "conf/tuning/lora_r16.yaml conf/tuning/full.yaml" \
+    --routes "hard threshold soft soft_decoders hierarchical frame spans" \
+    --router_pairs "hi-pa" \
+    --codeswitch_opts "--same_voice _(.+)" \
     "$@"

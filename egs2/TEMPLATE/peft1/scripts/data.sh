@@ -27,7 +27,7 @@ if finished "${data}" "${want}"; then
 fi
 rm -f "${data}/.done"
 # shellcheck disable=SC2086  # local_data_opts is a list of words
-local/data.sh ${db_root:+--db_root "${db_root}"} --lang "${lang}" --nj "${nj}" --data "${data}" ${local_data_opts}
+local/data.sh ${db_root:+--db_root "${db_root}"} --lang "${base_langs:+${base_langs} }${lang}" --nj "${nj}" --data "${data}" ${local_data_opts}
 
 for x in ${test_sets}; do
     parts=()

@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
-# Stage 6: decode one set with the base, or with the adapter that utt2adapter names for each utterance.
+# Stage 6: decode one set with the base, or with the adapters that a strategy chooses for each utterance.
 set -euo pipefail
 cmd=run.pl                 # launcher
 nj=1                       # parallel jobs
 decode_config=conf/decode.yaml    # search options
 ngpu=0                     # > 0: decode on a GPU
 adapters=                  # "<name>=<adapter dir> ..."; empty: the base alone
-utt2adapter=               # the router's choice
+strategy=oracle            # oracle (utt2lang), base, hard, threshold, soft, soft_decoders, hierarchical, frame or spans
+utt2adapter=               # instead of a strategy: a file with the adapter of each utterance
+router=                    # directory of the router, or token
+routing_config=conf/routing.yaml    # settings of the strategies
+base_languages=            # languages that the base serves without an adapter
 help_message="Usage: $0 [options] <base-dir> <feats-dir> <out-dir>"
 . ./path.sh
 . utils/parse_options.sh
@@ -21,9 +25,23 @@ need 3 "${base}/config.json" "${base}/model.safetensors"
 mapfile -t inputs < <(data_files "${data}")
 opts=()
 if [ -n "${adapters}" ]; then
-    need 5 "${utt2adapter}"
-    opts+=(--utt2adapter "${utt2adapter}")
-    inputs+=("@${utt2adapter}")
+    if [ -n "${utt2adapter}" ]; then
+        [ -s "${utt2adapter}" ] || die "--utt2adapter ${utt2adapter}: missing or empty, expected \"<utt_id> <adapter>\" lines"
+        opts+=(--utt2adapter "${utt2adapter}")
+        inputs+=("@${utt2adapter}")
+    else
+        opts+=(--strategy "${strategy}" --base_languages "${base_languages}")
+        inputs+=("strategy=${strategy}" "base_languages=${base_languages}")
+    fi
+    if [ -z "${utt2adapter}" ] && [ "${strategy}" != oracle ]; then
+        [ -n "${router}" ] || die "--strategy ${strategy} needs --router <dir>, or --router token"
+        opts+=(--router "${router}" --routing_config "${routing_config}")
+        inputs+=("router=${router}" "@${routing_config}")
+        if [ "${router}" != token ]; then
+            need 5 "${router}/config.json" "${router}/model.safetensors"
+            inputs+=("@${router}/config.json" "@${router}/model.safetensors")
+        fi
+    fi
     for a in ${adapters}; do
         need 4 "${a#*=}/adapter_config.json" "${a#*=}/adapter_model.safetensors"
         opts+=(--adapter "$a")

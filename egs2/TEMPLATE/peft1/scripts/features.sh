@@ -46,6 +46,7 @@ for name in feats.scp utt2num_frames wav.scp utt2num_samples; do
     [ ! -f "${out}/split/1/${name}" ] || cat "${out}"/split/*/"${name}" | LC_ALL=C sort > "${out}/${name}"
 done
 for name in text utt2spk spk2utt utt2lang; do cp "${data}/${name}" "${out}/${name}"; done
+[ ! -f "${data}/timeline" ] || cp "${data}/timeline" "${out}/timeline"
 # Tables name places in the archives; this tells later stages whether what lies there has changed.
 cat "${out}"/split/*/*.ark | sha256sum | cut -c 1-16 > "${out}/content.sha256"
 mark_done "${out}" "${want}"

@@ -21,6 +21,15 @@ one_of() {
     [[ " $* " == *" ${!option} "* ]] || die "--${option} ${!option}: expected one of: $*"
 }
 
+# some_of <option> <value>...: each word of the option, a variable of the script, is one of these.
+some_of() {
+    local option=$1 word
+    shift
+    for word in ${!option}; do
+        [[ " $* " == *" ${word} "* ]] || die "--${option} '${!option}': found ${word}, expected some of: $*"
+    done
+}
+
 # settings <key=value | @file>...: one line each; a file is represented by a digest of its content.
 settings() {
     local item
@@ -57,7 +66,7 @@ mark_done() {
 # data_files <dir>: the files of a data or feature directory that its users depend on.
 data_files() {
     local name
-    for name in text utt2spk utt2lang segments wav.scp feats.scp content.sha256; do
+    for name in text utt2spk utt2lang segments wav.scp feats.scp content.sha256 timeline; do
         [ ! -f "$1/${name}" ] || printf '@%s\n' "$1/${name}"
     done
 }

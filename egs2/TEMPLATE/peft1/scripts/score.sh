@@ -12,4 +12,7 @@ need 2 "$1/text" "$1/utt2spk"
 need 6 "$2/text"
 python3 -m espnet_peft.bin.score --ref "$1/text" --hyp "$2/text" --utt2spk "$1/utt2spk" --utt2lang "$1/utt2lang" \
     --normalise "${normalise}" --bootstrap "${bootstrap}" --out_dir "$2"
+if [ -f "$1/timeline" ] && [ -f "$2/timeline" ]; then
+    python3 -m espnet_peft.bin.score_timeline --ref "$1/timeline" --hyp "$2/timeline" --out_dir "$2"
+fi
 log "$2: $(head -n 1 "$2/wer")"
