@@ -26,8 +26,8 @@ class RoutingOptions:
     threshold: float = 0.8
     top_k: int = 2
     min_weight: float = 0.05
-    smooth_seconds: float = 0.2
-    min_dwell_seconds: float = 0.5
+    smooth_seconds: float = 0.3
+    min_dwell_seconds: float = 0.4
     switch_penalty: float = 0.5
     families: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
