@@ -13,21 +13,12 @@ BINS = 10
 
 
 def smoothed_targets(labels: Tensor, n_classes: int) -> Tensor:
-    """Targets (N, C) that own up to the size of the sample, as Platt's (1999) do.
+    """Targets (N, C) that own up to the size of the sample: 1 / (N + 1) is spread over all classes.
 
-    Where n items have a label, it gets (n + 1) / (n + C) and each other class 1 / (n + C).
     Without this, a sample that is classified without an error would ask for a temperature of 0.
     """
-    counts = torch.bincount(labels, minlength=n_classes)[labels].double()
-    targets = (1 / (counts + n_classes))[:, None].repeat(1, n_classes)
-    rows = torch.arange(len(labels), device=labels.device)
-    targets[rows, labels] = (counts + 1) / (counts + n_classes)
-    return targets
-
-
-def soft_nll(logits: Tensor, targets: Tensor, temperature: float) -> float:
-    """Mean cross-entropy of softmax(logits / temperature) against targets (N, C)."""
-    return float(-(targets * F.log_softmax(logits.double() / temperature, 1)).sum(1).mean())
+    share = 1 / (len(labels) + 1)
+    return F.one_hot(labels, n_classes).double() * (1 - share) + share / n_classes
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:

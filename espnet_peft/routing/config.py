@@ -33,7 +33,7 @@ class RouterConfig:
     Raises ValueError that lists all faults at once.
     """
 
-    layers: tuple[int, ...] = (1,)
+    layers: tuple[int, ...] = (0,)
     head: str = "cnn"
     pooling: str = "mean_std"
     hidden_dims: tuple[int, ...] = (256, 128)

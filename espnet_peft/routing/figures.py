@@ -43,7 +43,8 @@ def plot_length(bins: Sequence[dict], crops: Sequence[dict], path: str | Path) -
     axes.set_ylabel("accuracy [%]")
     axes.set_ylim(top=101)
     axes.grid(alpha=0.3)
-    axes.legend()
+    if bins or crops:
+        axes.legend()
     _save(figure, path)
 
 

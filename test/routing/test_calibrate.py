@@ -16,11 +16,8 @@ def grid_optimum(logits, labels):
     """The best of many temperatures, by numpy, from the definition of the targets."""
     logits, labels = logits.double().numpy(), labels.numpy()
     n, classes = logits.shape
-    targets = np.zeros((n, classes))
-    for k, label in enumerate(labels):
-        same = (labels == label).sum()
-        targets[k] = 1 / (same + classes)
-        targets[k, label] = (same + 1) / (same + classes)
+    targets = np.full((n, classes), 1 / (n + 1) / classes)
+    targets[np.arange(n), labels] += n / (n + 1)
     temperatures = np.exp(np.linspace(np.log(0.1), np.log(10), 4001))
     losses = []
     for temperature in temperatures:
@@ -47,15 +44,15 @@ def test_separable_data_give_a_finite_temperature():
     logits = 8.0 * torch.eye(3)[labels]
     found = fit_temperature(logits, labels)
     assert 0.05 < found < 20
-    # all rows alike: the optimum's probability is the target's, (10 + 1) / (10 + 3)
+    # all rows alike: the optimum's probability is the target's, 1 - 1/31 + 1/93
     p = (logits[0] / found).softmax(0)[0].item()
-    assert p == pytest.approx(11 / 13, abs=1e-4)
+    assert p == pytest.approx(91 / 93, abs=1e-4)
 
 
 def test_targets_add_up():
     targets = smoothed_targets(torch.tensor([0, 0, 1]), 3)
-    assert targets[0].tolist() == pytest.approx([3 / 5, 1 / 5, 1 / 5])
-    assert targets[2].tolist() == pytest.approx([1 / 4, 2 / 4, 1 / 4])
+    assert targets[0].tolist() == pytest.approx([10 / 12, 1 / 12, 1 / 12])
+    assert targets[2].tolist() == pytest.approx([1 / 12, 10 / 12, 1 / 12])
 
 
 def test_calibration_error_by_hand():

@@ -127,7 +127,7 @@ def break_shape(state):
         (break_nan, "head.out.bias holds NaN"),
         (break_missing, "lacks head.conv1.weight"),
         (break_unknown, "has unknown head.extra"),
-        (break_shape, r"head.out.weight is \[2, 8\], expected \[3, 8\]"),
+        (break_shape, r"head.out.weight is \[2, 8\], expected \[3, 16\]"),
     ],
 )
 def test_damaged_weights_are_refused(base, tmp_path, damage, message):
