@@ -226,7 +226,12 @@ def _check_info(directory: Path, layers: Sequence[int], fingerprint: str) -> Non
     path = directory / INFO_FILE
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file, expected states; run extract_states")
-    info = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        info = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: no JSON ({error}); extract the states again") from error
+    if not isinstance(info, dict) or not {"base_fingerprint", "layers"} <= info.keys():
+        raise ValueError(f"{path}: no base_fingerprint or layers; extract the states again")
     if info["base_fingerprint"] != fingerprint:
         raise ValueError(
             f"{path}: states of the base {info['base_fingerprint'][:12]}, expected"

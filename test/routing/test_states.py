@@ -129,8 +129,8 @@ def test_reading_joins_sets_and_checks_them(base, feature_set, tmp_path):
     for name, languages in (("s1", ("aa", "bb")), ("s2", ("bb", "cc"))):
         extract_states(base, feature_set(name, languages), tmp_path / f"x_{name}", config)
     dirs = [tmp_path / "x_s1", tmp_path / "x_s2"]
-    print_ = fingerprint_of(base)
-    data = read_states(dirs, ["cc", "bb"], (1,), print_)
+    fingerprint = fingerprint_of(base)
+    data = read_states(dirs, ["cc", "bb"], (1,), fingerprint)
     assert set(data.labels.tolist()) == {0, 1}
     assert len(data.utt_ids) == len(set(data.utt_ids)) == 24  # bb is in both
     assert data.frames.shape == (int(data.lengths.sum()), 16)
@@ -139,10 +139,15 @@ def test_reading_joins_sets_and_checks_them(base, feature_set, tmp_path):
     found = data.gather(data.starts[k : k + 1], data.lengths[k : k + 1])[0]
     np.testing.assert_allclose(found, whole, atol=2e-3)
     with pytest.raises(ValueError, match="no utterance of dd"):
-        read_states(dirs, ["bb", "dd"], (1,), print_)
+        read_states(dirs, ["bb", "dd"], (1,), fingerprint)
     with pytest.raises(ValueError, match=r"states of layers \[1\], expected \[0\]"):
-        read_states(dirs, ["bb"], (0,), print_)
+        read_states(dirs, ["bb"], (0,), fingerprint)
     with pytest.raises(ValueError, match="states of the base .* expected 000000000000"):
         read_states(dirs, ["bb"], (1,), "0" * 64)
     with pytest.raises(FileNotFoundError, match="run extract_states"):
-        read_states([tmp_path], ["bb"], (1,), print_)
+        read_states([tmp_path], ["bb"], (1,), fingerprint)
+    info = dirs[0] / "states.json"
+    for text, message in (("{", "no JSON"), ("[]", "no base_fingerprint or layers")):
+        info.write_text(text)
+        with pytest.raises(ValueError, match=f"states.json: {message}.*; extract the states again"):
+            read_states(dirs, ["bb"], (1,), fingerprint)
