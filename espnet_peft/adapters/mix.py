@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from espnet_peft.adapters.active import begin_mix, end_mix
 from espnet_peft.adapters.bank_file import Pieces
-from espnet_peft.adapters.updates import Group, Terms, patched, update_of
+from espnet_peft.adapters.gather import Terms
+from espnet_peft.adapters.updates import Group, patched
 from espnet_peft.adapters.wrap import wrappers
 
 Stretch = tuple[int, int, int, Tensor]
@@ -29,8 +30,7 @@ class Mix:
     inside. When it is left, its rows are those that it was made for.
 
     names: of the adapters in use; n_rows: how many rows it has now; n_frames: how many frames, or
-    None; alike: (adapter's number, weight) where all rows have that one alone; version: changes
-    whenever rows change their adapters.
+    None; version: changes whenever rows change their adapters.
     """
 
     def __init__(
@@ -52,9 +52,6 @@ class Mix:
         self._depth = 0
         self._patched: list[nn.Module] = []
         self._reset()
-        same = [terms for _, _, terms in self.runs()]
-        lone = len(same) == 1 and self.runs()[0][:2] == (0, len(weights)) and len(same[0]) == 1
-        self.alike = same[0][0] if lone else None
 
     def _reset(self) -> None:
         self._weights, self._frames = self._made_for
@@ -83,6 +80,11 @@ class Mix:
         if self._terms is None:
             self._terms = [nonzero(row) for row in self._weights.tolist()]
         return self._terms
+
+    @property
+    def all_adapted(self) -> bool:
+        """Whether every row has an adapter."""
+        return all(self.terms())
 
     def runs(self) -> list[tuple[int, int, Terms]]:
         """Return (start, stop, terms) of rows in succession that are alike; none for the base's."""
@@ -130,16 +132,13 @@ class Mix:
         by_frame = reads_speech(self._model) if self._frames is not None else frozenset()
         for target, groups in groups_of(self._pieces).items():
             module = wrappers(self._model, target)[-1][1]
-            updates = [(update_of(self, group, target in by_frame), group) for group in groups]
-            changes = [update for update, group in updates if not group.reads_output]
-            outer = [update for update, group in updates if group.reads_output]
-            module.forward = patched(module, changes, outer)
+            module.forward = patched(self, module, groups, target in by_frame)
             self._patched.append(module)
 
 
 def nonzero(weights: Sequence[float]) -> Terms:
     """Return (number, weight) of the weights that are not zero."""
-    return [(number, weight) for number, weight in enumerate(weights) if weight]
+    return tuple((number, weight) for number, weight in enumerate(weights) if weight)
 
 
 def stretches_of(frames: Tensor) -> list[Stretch]:
@@ -160,9 +159,8 @@ def groups_of(pieces: Mapping[str, Pieces]) -> dict[str, list[Group]]:
         for target, some in own.items():
             kinds = found.setdefault(target, {})
             for piece in some:
-                kinds.setdefault(piece.kind, Group(target, piece.reads_output)).pieces[number] = (
-                    piece
-                )
+                new = Group(target, piece.reads_output, piece.activation)
+                kinds.setdefault(piece.kind, new).pieces[number] = piece
     return {target: list(kinds.values()) for target, kinds in found.items()}
 
 

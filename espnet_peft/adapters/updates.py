@@ -1,4 +1,4 @@
-"""The updates of several adapters at one module, computed for a batch that they share."""
+"""The `forward` of a module to which the rows of a batch bring adapters of their own."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from espnet_peft.adapters.piece import ACTIVATIONS, Piece, padded
+from espnet_peft.adapters.gather import Gathered, Terms, gather
+from espnet_peft.adapters.piece import Piece
 
 if TYPE_CHECKING:
     from espnet_peft.adapters.mix import Mix
 
 LONG = 64  # positions from which a row's own product is worth a call of its own, on a CPU
 
-Terms = Sequence[tuple[int, float]]
-"""The adapters' numbers and weights of one row."""
 Update = Callable[[Tensor, Tensor], None]
 """update(s, y): add to a module's output y (B, T, out) what adapters make of s, its input or y."""
 
@@ -29,36 +28,43 @@ class Group:
 
     target: str
     reads_output: bool
+    activation: str | None
     pieces: dict[int, Piece] = field(default_factory=dict)
 
-
-@dataclass(frozen=True)
-class Gathered:
-    """The pieces of each row, weighted: at (B, in, m), b (B, m, out), c (B, 1, m) or None."""
-
-    at: Tensor
-    b: Tensor
-    c: Tensor | None
+    @property
+    def changes_weights(self) -> bool:
+        """Whether the pieces amount to other weights."""
+        return not self.reads_output and self.activation is None
 
 
 def patched(
-    module: nn.Module, changes: Sequence[Update], outer: Sequence[Update]
+    mix: Mix, module: nn.Module, groups: Sequence[Group], by_frame: bool
 ) -> Callable[[Tensor], Tensor]:
-    """Return a `forward` for `module` that computes its own output, and adds the updates.
+    """Return a `forward` for `module` that computes its own output and the updates of `groups`.
 
-    changes: updates that read the input; outer: those that read the output with `changes` inside.
+    Pieces that read the output find the changes of the weights inside, and not each other's work.
     """
-    plain = module.forward
+    make = frame_by_frame if by_frame else row_by_row
+    changes = [make(mix, group) for group in groups if not group.reads_output]
+    outer = [make(mix, group) for group in groups if group.reads_output]
+    plain, fold = module.forward, None
     if type(module) is nn.Linear:
         weight, bias = module.weight, module.bias
+        low_rank = [group for group in groups if group.changes_weights]
+        if low_rank and len(changes) == 1 and not by_frame and weight.device.type == "cpu":
+            fold = folded(mix, low_rank[0], weight, bias)
 
         def plain(x: Tensor) -> Tensor:
             return F.linear(x, weight, bias)
 
     def forward(x: Tensor) -> Tensor:
-        y = plain(x)
-        for update in changes:
-            update(x, y)
+        long = fold is not None and x.shape[1] >= LONG
+        if long and mix.all_adapted and not torch.is_grad_enabled():
+            y = fold(x)
+        else:
+            y = plain(x)
+            for update in changes:
+                update(x, y)
         if outer:
             s = y if len(outer) == 1 else y.clone()
             for update in outer:
@@ -68,55 +74,34 @@ def patched(
     return forward
 
 
-def update_of(mix: Mix, group: Group, by_frame: bool) -> Update:
-    """Return the update of `group` with the weights that `mix` has for rows, or for frames."""
-    if by_frame:
-        return frame_by_frame(mix, group)
-    return by_row(mix, group) if mix.alike is None else all_alike(mix, group, *mix.alike)
+def check_rows(mix: Mix, target: str, s: Tensor) -> None:
+    """Raise `ValueError` for a batch of another size than the mix's."""
+    if len(s) != mix.n_rows:
+        raise ValueError(
+            f"{target}: {len(s)} rows, expected the mix's {mix.n_rows}; select the mix's rows as "
+            f"those of the batch"
+        )
 
 
-def all_alike(mix: Mix, group: Group, number: int, share: float) -> Update:
-    """One adapter with one weight for all rows."""
-    piece = group.pieces[number]
-
-    def update(s: Tensor, y: Tensor) -> None:
-        if len(s) != mix.n_rows:
-            raise wrong_rows(mix, group, s)
-        h = piece.inner(s)
-        y.view(-1, y.shape[-1]).addmm_(h.view(-1, h.shape[-1]), piece.b, alpha=share)
-
-    return update
-
-
-def by_row(mix: Mix, group: Group) -> Update:
-    """Each row's own adapters: for few positions by one product over gathered weights.
-
-    Gathering copies the weights for each row, once for all steps of a search. Many positions, as
-    the encoder has, come once; there the adapters' own weights serve, row by row.
-    """
-    pieces, first = group.pieces, next(iter(group.pieces.values()))
-    activation = ACTIVATIONS[first.activation]
-    long = LONG if first.a.device.type == "cpu" else float("inf")
+def row_by_row(mix: Mix, group: Group) -> Update:
+    """Each row's own adapters: of short inputs together, of long ones, as the encoder's, singly."""
+    pieces, target = group.pieces, group.target
+    on_cpu = next(iter(pieces.values())).a.device.type == "cpu"
     gathered: Gathered | None = None
     version = -1
 
     def update(s: Tensor, y: Tensor) -> None:
         nonlocal gathered, version
         if len(s) != mix.n_rows:
-            raise wrong_rows(mix, group, s)
-        if s.shape[1] >= long:
+            check_rows(mix, target, s)
+        if on_cpu and s.shape[1] >= LONG:
             for start, stop, terms in mix.runs():
                 add_terms(pieces, terms, s[start:stop], y[start:stop])
             return
         if version != mix.version:
             gathered, version = gather(pieces, mix.terms()), mix.version
-        if gathered is None:
-            return
-        if gathered.c is None:
-            y.baddbmm_(torch.bmm(s, gathered.at), gathered.b)
-        else:
-            h = activation(torch.baddbmm(gathered.c, s, gathered.at))
-            y.baddbmm_(h, gathered.b)
+        if gathered is not None:
+            gathered.add(s, y)
 
     return update
 
@@ -132,17 +117,57 @@ def add_terms(pieces: Mapping[int, Piece], terms: Terms, s: Tensor, y: Tensor) -
         y.addmm_(h, piece.b, alpha=share)
 
 
+def folded(
+    mix: Mix, group: Group, weight: Tensor, bias: Tensor | None
+) -> Callable[[Tensor], Tensor]:
+    """Return a Linear's forward for long inputs: with changed weights, where that is less work.
+
+    Not for batches with rows of the bare base: in products of other sizes these round otherwise.
+    """
+    pieces = group.pieces
+    n_out, n_in = weight.shape
+
+    def forward(x: Tensor) -> Tensor:
+        check_rows(mix, group.target, x)
+        y = x.new_empty(*x.shape[:2], n_out)
+        counts: dict[Terms, int] = {}
+        for start, stop, terms in mix.runs():
+            counts[terms] = counts.get(terms, 0) + (stop - start) * x.shape[1]
+        changed: dict[Terms, Tensor] = {}
+        for start, stop, terms in mix.runs():
+            fold = counts[terms] * (n_in + n_out) >= n_in * n_out
+            if terms not in changed:
+                changed[terms] = with_terms(pieces, terms, weight) if fold else weight
+            s, out = x[start:stop].reshape(-1, n_in), y[start:stop].view(-1, n_out)
+            if bias is None:
+                torch.mm(s, changed[terms].t(), out=out)
+            else:
+                torch.addmm(bias, s, changed[terms].t(), out=out)
+            if not fold:
+                add_terms(pieces, terms, x[start:stop], y[start:stop])
+        return y
+
+    return forward
+
+
+def with_terms(pieces: Mapping[int, Piece], terms: Terms, weight: Tensor) -> Tensor:
+    """Return `weight` (out, in) with the changes of `terms`, which may be itself."""
+    for number, share in terms:
+        if number in pieces:
+            weight = torch.addmm(weight, pieces[number].b.t(), pieces[number].a, alpha=share)
+    return weight
+
+
 def frame_by_frame(mix: Mix, group: Group) -> Update:
     """Each frame's own adapters, each over the frames in which it has a part."""
-    pieces = group.pieces
+    pieces, target = group.pieces, group.target
 
     def update(s: Tensor, y: Tensor) -> None:
-        if len(s) != mix.n_rows:
-            raise wrong_rows(mix, group, s)
+        check_rows(mix, target, s)
         if s.shape[1] != mix.n_frames:
             raise ValueError(
-                f"{group.target}: {s.shape[1]} frames, expected the mix's {mix.n_frames}; give "
-                f"weights for the frames that the encoder has"
+                f"{target}: {s.shape[1]} frames, expected the mix's {mix.n_frames}; give weights "
+                f"for the frames that the encoder has"
             )
         for row, stretches in enumerate(mix.stretches()):
             own = [(pieces[number], *where) for number, *where in stretches if number in pieces]
@@ -151,38 +176,3 @@ def frame_by_frame(mix: Mix, group: Group) -> Update:
                 y[row, a:b].addmm_(h, piece.b)
 
     return update
-
-
-def gather(pieces: Mapping[int, Piece], rows: Sequence[Terms]) -> Gathered | None:
-    """Return the pieces of each row side by side, with the weights inside; None if there are none.
-
-    `pieces` may lack some of the adapters in `rows`, which do nothing here.
-    """
-    own = [[term for term in row if term[0] in pieces] for row in rows]
-    width = max(map(len, own), default=0)
-    if width == 0:
-        return None
-    used = {number for row in own for number, _ in row}
-    rank = max(len(pieces[number].a) for number in used)
-    filled = {number: padded(pieces[number], rank) for number in used}
-    nothing = next(iter(filled.values())).zeros_like()
-    chosen = []
-    for row in own:
-        chosen += [filled[number] for number, _ in row] + [nothing] * (width - len(row))
-    a = torch.cat([piece.a for piece in chosen]).view(len(rows), width * rank, -1)
-    b = torch.cat([piece.b for piece in chosen])
-    shares = [share for row in own for share in [w for _, w in row] + [1.0] * (width - len(row))]
-    if any(share != 1 for share in shares):
-        b = b.view(len(shares), rank, -1) * b.new_tensor(shares)[:, None, None]
-    c = None
-    if nothing.c is not None:
-        c = torch.cat([piece.c for piece in chosen]).view(len(rows), 1, width * rank)
-    return Gathered(a.transpose(1, 2), b.view(len(rows), width * rank, -1), c)
-
-
-def wrong_rows(mix: Mix, group: Group, s: Tensor) -> ValueError:
-    """Return the error for a batch of another size than the mix's."""
-    return ValueError(
-        f"{group.target}: {len(s)} rows, expected the mix's {mix.n_rows}; select the mix's rows "
-        f"as those of the batch"
-    )

@@ -56,9 +56,11 @@ def same_inside(one, other, lengths):
 
 # Above and below the length from which rows are computed one by one.
 @pytest.mark.parametrize("frames", [(20, 60), (130, 190)], ids=["short", "long"])
-@pytest.mark.parametrize("backwards", [False, True])
-def test_rows_equal_solo_runs(frames, backwards, make, shelf, alone):
-    names = NAMES[::-1] if backwards else NAMES
+@pytest.mark.parametrize("which", ["all", "backwards", "adapted"])
+def test_rows_equal_solo_runs(frames, which, make, shelf, alone):
+    names = NAMES[::-1] if which == "backwards" else NAMES
+    if which == "adapted":
+        names = [name for name in NAMES if name is not None] + ["wide", "wide", "qv"]
     data = batch(len(names), *frames)
     model = make()
     plain = outputs(model, *data)
@@ -109,7 +111,9 @@ def test_outside_a_mix_the_model_is_the_base(make, shelf):
         assert all(map(torch.equal, outputs(model, *data), inner))
 
 
-def test_rows_can_be_repeated_and_dropped(make, shelf, alone):
+@pytest.mark.parametrize("spread", [0, 10**9], ids=["brought together", "repeated"])
+def test_rows_can_be_repeated_and_dropped(spread, make, shelf, alone, monkeypatch):
+    monkeypatch.setattr("espnet_peft.adapters.gather.SPREAD_BYTES", spread)
     data = batch(len(ROWS), 130, 190)
     speech, lengths, tokens = data
     model = make()
