@@ -69,11 +69,11 @@ def main(argv: list[str] | None = None) -> None:
         f" (loaded in {speed['load_seconds']:.1f} s)"
     )
     if "strategy" in speed:
-        again = "no second pass" if speed["prefix_shared"] else "with a second encoder pass"
+        again = "" if speed["prefix_shared"] else ", a second encoder pass included"
         print(
-            f"{args.out_dir}: strategy {speed['strategy']}, routing"
+            f"{args.out_dir}: strategy {speed['strategy']}, routing took"
             f" {speed['route_ms_per_utterance']:.2f} ms an utterance,"
-            f" {100 * speed['route_share']:.1f} % of decoding ({again})"
+            f" {100 * speed['route_share']:.1f} % of decoding{again}"
         )
 
 

@@ -81,6 +81,7 @@ def decode_routed(
 
 def count_time(recogniser: Recogniser, found: Found, shared: bool) -> None:
     """Add a batch to the recogniser's clock: of a shared encoder pass nothing is routing's."""
+    shared = shared or found.probabilities is None  # without a router there is but one pass
     lost = 0.0 if shared else found.further_seconds
     recogniser.clock.add(found.seconds + lost, lost, len(found.choices), shared)
 
