@@ -42,7 +42,8 @@ def mini(where: Path, *options: str) -> subprocess.CompletedProcess:
         *("--datadir", f"{where}/data", "--dumpdir", f"{where}/dump", "--expdir", f"{where}/exp"),
         *("--lang", "it pa"),
         *("--local_data_opts", SIZES, "--bootstrap", "50"),
-        *("--pretrain_config", str(CONF / "pretrain.yaml")),
+        # Bytes, since the base also meets the letters of other corpora.
+        *("--pretrain_config", str(CONF / "pretrain.yaml"), "--byte_fallback", "true"),
         *("--adapter_configs", str(CONF / "lora.yaml")),
         *("--router_config", str(CONF / "router.yaml"), "--routes", "hard frame"),
         *options,

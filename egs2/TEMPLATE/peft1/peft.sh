@@ -30,6 +30,7 @@ pretrain_config=conf/pretrain.yaml    # training of a base from scratch
 pretrain_sets=             # "<train set> <valid set>" of the pretraining
 token_type=char            # tokens of a pretrained base: char, unigram or bpe
 n_tokens=256               # size of the vocabulary for unigram and bpe
+byte_fallback=             # true: a pretrained base spells characters that it lacks as bytes; default: true but for char, where most bytes would never be trained
 token_langs=               # languages whose text and tags the vocabulary covers; default: base_langs and lang
 adapter_configs=conf/tuning/lora_r16.yaml    # one training a language for each of these
 train_args=                # further options of espnet_peft.bin.train
@@ -85,6 +86,7 @@ for n in ngpu bootstrap seed; do
 done
 one_of feats_type fbank raw
 one_of token_type char unigram bpe
+[ -z "${byte_fallback}" ] || one_of byte_fallback true false
 one_of normalise basic whisper_basic none
 [ -z "$(tr ' ' '\n' <<< "${lang} ${base_langs}" | grep . | sort | uniq -d)" ] ||
     die "--lang \"${lang}\" --base_langs \"${base_langs}\": a language is named twice"
@@ -249,8 +251,8 @@ if runs 3; then
     if [ "${base_model}" = pretrain ]; then
         token_text=${feats}/${pretrain_set}/text
         for l in ${lang}; do token_text+=" ${feats}/${train_set}_$l/text"; done
-        printf 'scripts/pretrain.sh --train_config %q --seed %q --ngpu %q --token_type %q --n_tokens %q --token_langs %q --token_text %q %q %q %q\n' \
-            "${pretrain_config}" "${seed}" "${ngpu}" "${token_type}" "${n_tokens}" "${token_langs}" "${token_text}" \
+        printf 'scripts/pretrain.sh --train_config %q --seed %q --ngpu %q --token_type %q --n_tokens %q --byte_fallback %q --token_langs %q --token_text %q %q %q %q\n' \
+            "${pretrain_config}" "${seed}" "${ngpu}" "${token_type}" "${n_tokens}" "${byte_fallback}" "${token_langs}" "${token_text}" \
             "${feats}/${pretrain_set}" "${feats}/${pretrain_valid}" "${base_dir}" |
             scripts/jobs.sh --cmd "${cuda_cmd}" --gpu "${ngpu}" --max_jobs 1 "${base_dir}/log/pretrain"
     else
