@@ -40,12 +40,13 @@ def main(argv: list[str] | None = None) -> None:
         raise ValueError(f"--num_threads: found {args.num_threads}, expected at least 1")
     import torch
 
+    from espnet_peft.kaldi.table import write_bytes
     from espnet_peft.models import load_base
     from espnet_peft.routing.config import RouterConfig, read_router_config
     from espnet_peft.routing.figures import plot_training
     from espnet_peft.routing.router import Router
     from espnet_peft.routing.states import check_layers, fingerprint_of, read_states
-    from espnet_peft.routing.train import train_classifier
+    from espnet_peft.routing.train import describe, train_classifier
     from espnet_peft.scoring.results import git_hash
 
     torch.set_num_threads(args.num_threads)
@@ -59,15 +60,7 @@ def main(argv: list[str] | None = None) -> None:
         for dirs in (args.train_dirs, args.valid_dirs)
     ]
     out_dir.mkdir(parents=True, exist_ok=True)
-    log = logging.FileHandler(out_dir / "train.log", mode="w", encoding="utf-8")
-    log.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    logging.getLogger("espnet_peft").addHandler(log)
-    logging.getLogger("espnet_peft").setLevel(logging.INFO)
-    try:
-        trained = train_classifier(config, *sets, len(languages), args.seed)
-    finally:
-        logging.getLogger("espnet_peft").removeHandler(log)
-        log.close()
+    trained = train_classifier(config, *sets, len(languages), args.seed)
     router = Router(
         trained.classifier,
         config,
@@ -77,6 +70,8 @@ def main(argv: list[str] | None = None) -> None:
         trained.other_threshold,
     )
     plot_training(trained.curve, out_dir / "loss.png")
+    log = [describe(values, k, config.max_epochs) for k, values in enumerate(trained.curve, 1)]
+    write_bytes(out_dir / "train.log", ("\n".join(log) + "\n").encode())
     best = trained.curve[trained.best_epoch - 1]
     facts = {
         "train_items": len(sets[0].utt_ids),

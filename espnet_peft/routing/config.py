@@ -38,12 +38,12 @@ class RouterConfig:
     pooling: str = "mean_std"
     hidden_dims: tuple[int, ...] = (256, 128)
     channels: int = 96
-    kernel_size: int = 9
+    kernel_size: int = 13
     dropout: float = 0.3
     input_dropout: float = 0.2
     crop_seconds: tuple[float, float] = (0.5, 5.0)
     n_crops: int = 1
-    crop_share: float = 0.5
+    crop_share: float = 0.8
     max_per_language: int | None = 400
     learning_rate: float = 3e-3
     weight_decay: float = 0.01

@@ -92,15 +92,8 @@ def _fit(
         valid_loss = float(F.cross_entropy(logits, valid.labels))
         accuracy = float((logits.argmax(1) == valid.labels).double().mean())
         curve.append({"loss": total / items, "valid_loss": valid_loss, "valid_acc": accuracy})
-        logger.info(
-            "epoch %d/%d loss %.4f valid_loss %.4f valid_acc %.2f%% %.1f s",
-            epoch,
-            config.max_epochs,
-            total / items,
-            valid_loss,
-            100 * accuracy,
-            time.perf_counter() - begun,
-        )
+        took = time.perf_counter() - begun
+        logger.info("%s %.1f s", describe(curve[-1], epoch, config.max_epochs), took)
         if not math.isfinite(valid_loss):
             raise ValueError(f"epoch {epoch}: the loss is {valid_loss}; lower learning_rate")
         if valid_loss < best["loss"]:
@@ -109,6 +102,14 @@ def _fit(
         elif epoch - best["epoch"] >= config.patience:
             break
     return curve, best
+
+
+def describe(values: dict[str, float], epoch: int, max_epochs: int) -> str:
+    """One epoch of the curve as a line of the log."""
+    return (
+        f"epoch {epoch}/{max_epochs} loss {values['loss']:.4f}"
+        f" valid_loss {values['valid_loss']:.4f} valid_acc {100 * values['valid_acc']:.2f}%"
+    )
 
 
 def draw_batches(
