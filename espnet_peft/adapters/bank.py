@@ -12,11 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from espnet_peft.adapters.bank_file import Pieces, read_pieces, refusal, touched, why_not
-from espnet_peft.adapters.mix import Mix, check_frames, check_rows
+from espnet_peft.adapters.mix import Mix, Plan, check_frames, check_rows
 from espnet_peft.adapters.registry import AdapterConfig
 from espnet_peft.adapters.storage import checked_config
+from espnet_peft.adapters.wrap import wrappers
 
 BASE = "base"  # the name that stands for no adapter
+KEPT_PLANS = 16  # sets of adapters for which the next batch finds all prepared
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,9 @@ class AdapterBank:
         self.model = model
         self._size = size
         self._known: dict[str, Known] = {}
+        self._modules: dict[str, nn.Module] = {}
         self._loaded: OrderedDict[str, Pieces] = OrderedDict()
+        self._plans: OrderedDict[tuple[tuple[str, ...], bool], Plan] = OrderedDict()
         self._running: Mix | None = None
         self._place = self._here()
         if model.base_fingerprint is None:
@@ -90,10 +94,11 @@ class AdapterBank:
             raise ValueError(
                 f"{directory}: {reason}; give each of its utterances a batch of its own adapter"
             )
-        modules = tuple(touched(self.model, config))
+        modules = {name: wrappers(self.model, name)[-1][1] for name in touched(self.model, config)}
         language = block.get("language") or name
         self.unload(name)
-        self._known[name] = Known(Path(directory), config, language, modules)
+        self._modules |= modules
+        self._known[name] = Known(Path(directory), config, language, tuple(modules))
 
     def load(self, name: str) -> None:
         """Read an adapter into memory, if it is not there, as the most recently used one.
@@ -109,6 +114,8 @@ class AdapterBank:
         """
         self._require_idle(name)
         self._loaded.pop(name, None)
+        for key in [key for key in self._plans if name in key[0]]:
+            del self._plans[key]
 
     def language(self, name: str) -> str:
         """Return the language in the adapter's configuration, or its name where there is none."""
@@ -170,11 +177,20 @@ class AdapterBank:
                 if name != BASE:
                     chosen[:, :, names.index(name)] += frames[:, :, number]
             frames = chosen.to(device, dtype)
-        pieces = {name: self._loaded[name] for name in names}
-        return Mix(self.model, pieces, weights, frames, self._entered)
+        return Mix(self._plan(names, frames is not None), weights, frames, self._entered)
 
     def _entered(self, mix: Mix | None) -> None:
         self._running = mix
+
+    def _plan(self, names: tuple[str, ...], by_frame: bool) -> Plan:
+        key = names, by_frame
+        if key not in self._plans:
+            pieces = {name: self._loaded[name] for name in names}
+            self._plans[key] = Plan(self.model, self._modules, pieces, by_frame)
+            while len(self._plans) > KEPT_PLANS:
+                self._plans.popitem(last=False)
+        self._plans.move_to_end(key)
+        return self._plans[key]
 
     def _load(self, name: str, needed: set[str]) -> None:
         """Load `name`; what is thrown out for it is none of `needed` or of the running batch."""
@@ -208,4 +224,5 @@ class AdapterBank:
         """Drop what was loaded for another device or dtype than the model has now."""
         if self._place != self._here():
             self._loaded.clear()
+            self._plans.clear()
             self._place = self._here()

@@ -15,12 +15,52 @@ from torch import Tensor, nn
 
 from espnet_peft.adapters.active import begin_mix, end_mix
 from espnet_peft.adapters.bank_file import Pieces
-from espnet_peft.adapters.gather import Terms
+from espnet_peft.adapters.gather import Gathered, Terms
 from espnet_peft.adapters.updates import Group, patched
-from espnet_peft.adapters.wrap import wrappers
 
 Stretch = tuple[int, int, int, Tensor]
 """(adapter's number, first frame, end, weights (end - first, 1))"""
+
+
+class Plan:
+    """The modules that a set of adapters changes, and for each the `forward` that does so.
+
+    modules: of the base, by name; pieces: of the adapters, by name; by_frame: whether what reads
+    speech has weights by frame; mix: the one that is entered, or None.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        modules: Mapping[str, nn.Module],
+        pieces: Mapping[str, Pieces],
+        by_frame: bool,
+    ) -> None:
+        self.model = model
+        self.names = tuple(pieces)
+        self.mix: Mix | None = None
+        speech = reads_speech(model) if by_frame else frozenset()
+        self._forwards = []
+        for target, groups in groups_of(pieces).items():
+            forward = patched(self, modules[target], groups, target in speech)
+            self._forwards.append((modules[target], forward))
+
+    def enter(self, mix: Mix) -> None:
+        """Let the model use `mix`.
+
+        Errors: `ValueError` where another mix is entered, or an adapter of the model's own works.
+        """
+        begin_mix(self.model)
+        self.mix = mix
+        for module, forward in self._forwards:
+            vars(module)["forward"] = forward
+
+    def leave(self) -> None:
+        """Give the model back."""
+        for module, _ in self._forwards:
+            del vars(module)["forward"]
+        self.mix = None
+        end_mix(self.model)
 
 
 class Mix:
@@ -30,27 +70,24 @@ class Mix:
     inside. When it is left, its rows are those that it was made for.
 
     names: of the adapters in use; n_rows: how many rows it has now; n_frames: how many frames, or
-    None; version: changes whenever rows change their adapters.
+    None; gathered: what modules keep from one step to the next, until rows change their adapters.
     """
 
     def __init__(
         self,
-        model: nn.Module,
-        pieces: Mapping[str, Pieces],
+        plan: Plan,
         weights: Tensor,
         frames: Tensor | None,
         on_change: Callable[[Mix | None], None],
     ) -> None:
         """weights: (B, adapters) on the CPU; frames: (B, T', adapters) where the model is."""
-        self.names = tuple(pieces)
+        self.names = plan.names
         self.n_frames = None if frames is None else frames.shape[1]
-        self.version = 0
-        self._model = model
-        self._pieces = pieces
+        self.gathered: dict[Group, Gathered | None] = {}
+        self._plan = plan
         self._made_for = weights, frames
         self._on_change = on_change
         self._depth = 0
-        self._patched: list[nn.Module] = []
         self._reset()
 
     def _reset(self) -> None:
@@ -59,7 +96,7 @@ class Mix:
         self._changed()
 
     def _changed(self) -> None:
-        self.version += 1
+        self.gathered.clear()
         self._terms: list[Terms] | None = None
         self._runs: list[tuple[int, int, Terms]] | None = None
         self._stretches: list[list[Stretch]] | None = None
@@ -105,35 +142,17 @@ class Mix:
 
     def __enter__(self) -> Mix:
         if self._depth == 0:
-            begin_mix(self._model)
-            try:
-                self._on_change(self)
-                self._patch()
-            except BaseException:
-                self._leave()
-                raise
+            self._plan.enter(self)
+            self._on_change(self)
         self._depth += 1
         return self
 
     def __exit__(self, *error: object) -> None:
         self._depth -= 1
         if self._depth == 0:
-            self._leave()
-
-    def _leave(self) -> None:
-        for module in self._patched:
-            del module.forward
-        self._patched.clear()
-        self._reset()
-        self._on_change(None)
-        end_mix(self._model)
-
-    def _patch(self) -> None:
-        by_frame = reads_speech(self._model) if self._frames is not None else frozenset()
-        for target, groups in groups_of(self._pieces).items():
-            module = wrappers(self._model, target)[-1][1]
-            module.forward = patched(self, module, groups, target in by_frame)
-            self._patched.append(module)
+            self._plan.leave()
+            self._on_change(None)
+            self._reset()
 
 
 def nonzero(weights: Sequence[float]) -> Terms:

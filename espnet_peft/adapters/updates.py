@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from espnet_peft.adapters.gather import Gathered, Terms, gather
+from espnet_peft.adapters.gather import Terms, gather
 from espnet_peft.adapters.piece import Piece
 
 if TYPE_CHECKING:
-    from espnet_peft.adapters.mix import Mix
+    from espnet_peft.adapters.mix import Mix, Plan
 
 LONG = 64  # positions from which a row's own product is worth a call of its own, on a CPU
 
@@ -22,7 +22,7 @@ Update = Callable[[Tensor, Tensor], None]
 """update(s, y): add to a module's output y (B, T, out) what adapters make of s, its input or y."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Group:
     """Pieces of one kind at module `target`, by the number of their adapter."""
 
@@ -38,28 +38,29 @@ class Group:
 
 
 def patched(
-    mix: Mix, module: nn.Module, groups: Sequence[Group], by_frame: bool
+    plan: Plan, module: nn.Module, groups: Sequence[Group], by_frame: bool
 ) -> Callable[[Tensor], Tensor]:
     """Return a `forward` for `module` that computes its own output and the updates of `groups`.
 
-    Pieces that read the output find the changes of the weights inside, and not each other's work.
+    It serves whichever mix is the plan's. Pieces that read the output find the changes of the
+    weights inside, and not each other's work.
     """
     make = frame_by_frame if by_frame else row_by_row
-    changes = [make(mix, group) for group in groups if not group.reads_output]
-    outer = [make(mix, group) for group in groups if group.reads_output]
+    changes = [make(plan, group) for group in groups if not group.reads_output]
+    outer = [make(plan, group) for group in groups if group.reads_output]
     plain, fold = module.forward, None
     if type(module) is nn.Linear:
         weight, bias = module.weight, module.bias
         low_rank = [group for group in groups if group.changes_weights]
         if low_rank and len(changes) == 1 and not by_frame and weight.device.type == "cpu":
-            fold = folded(mix, low_rank[0], weight, bias)
+            fold = folded(plan, low_rank[0], weight, bias)
 
         def plain(x: Tensor) -> Tensor:
             return F.linear(x, weight, bias)
 
     def forward(x: Tensor) -> Tensor:
         long = fold is not None and x.shape[1] >= LONG
-        if long and mix.all_adapted and not torch.is_grad_enabled():
+        if long and plan.mix.all_adapted and not torch.is_grad_enabled():
             y = fold(x)
         else:
             y = plain(x)
@@ -83,25 +84,24 @@ def check_rows(mix: Mix, target: str, s: Tensor) -> None:
         )
 
 
-def row_by_row(mix: Mix, group: Group) -> Update:
+def row_by_row(plan: Plan, group: Group) -> Update:
     """Each row's own adapters: of short inputs together, of long ones, as the encoder's, singly."""
     pieces, target = group.pieces, group.target
     on_cpu = next(iter(pieces.values())).a.device.type == "cpu"
-    gathered: Gathered | None = None
-    version = -1
 
     def update(s: Tensor, y: Tensor) -> None:
-        nonlocal gathered, version
+        mix = plan.mix
         if len(s) != mix.n_rows:
             check_rows(mix, target, s)
         if on_cpu and s.shape[1] >= LONG:
             for start, stop, terms in mix.runs():
                 add_terms(pieces, terms, s[start:stop], y[start:stop])
             return
-        if version != mix.version:
-            gathered, version = gather(pieces, mix.terms()), mix.version
-        if gathered is not None:
-            gathered.add(s, y)
+        if group not in mix.gathered:
+            mix.gathered[group] = gather(pieces, mix.terms())
+        own = mix.gathered[group]
+        if own is not None:
+            own.add(s, y)
 
     return update
 
@@ -118,7 +118,7 @@ def add_terms(pieces: Mapping[int, Piece], terms: Terms, s: Tensor, y: Tensor) -
 
 
 def folded(
-    mix: Mix, group: Group, weight: Tensor, bias: Tensor | None
+    plan: Plan, group: Group, weight: Tensor, bias: Tensor | None
 ) -> Callable[[Tensor], Tensor]:
     """Return a Linear's forward for long inputs: with changed weights, where that is less work.
 
@@ -128,6 +128,7 @@ def folded(
     n_out, n_in = weight.shape
 
     def forward(x: Tensor) -> Tensor:
+        mix = plan.mix
         check_rows(mix, group.target, x)
         y = x.new_empty(*x.shape[:2], n_out)
         counts: dict[Terms, int] = {}
@@ -158,11 +159,12 @@ def with_terms(pieces: Mapping[int, Piece], terms: Terms, weight: Tensor) -> Ten
     return weight
 
 
-def frame_by_frame(mix: Mix, group: Group) -> Update:
+def frame_by_frame(plan: Plan, group: Group) -> Update:
     """Each frame's own adapters, each over the frames in which it has a part."""
     pieces, target = group.pieces, group.target
 
     def update(s: Tensor, y: Tensor) -> None:
+        mix = plan.mix
         check_rows(mix, target, s)
         if s.shape[1] != mix.n_frames:
             raise ValueError(
