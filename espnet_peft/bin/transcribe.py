@@ -51,7 +51,8 @@ def get_parser() -> argparse.ArgumentParser:
     add("--config", help="YAML of search options")
     add("--max_seconds", type=float, default=30.0, help="longest piece, up to 30 (default)")
     add("--min_pause", type=float, default=0.5, help="pause that ends a piece; default: 0.5")
-    add("--padding", type=float, default=0.2, help="of each pause that is kept; default: 0.2")
+    add("--padding", type=float, default=0.2, help="kept of the pause after; default: 0.2")
+    add("--lead", type=float, default=0.03, help="kept of the pause before; default: 0.03")
     add("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
     add("--dtype", default="float32", choices=["float32", "bfloat16", "float16"])
     add("--num_threads", type=int, help="of torch on the CPU; default: one a core")
@@ -104,7 +105,7 @@ def load(args: argparse.Namespace):
     from espnet_peft.decode.transcriber import find_adapters, load_transcriber
     from espnet_peft.routing import read_routing_options
 
-    cut_options = CutOptions(args.max_seconds, args.min_pause, args.padding)
+    cut_options = CutOptions(args.max_seconds, args.min_pause, args.padding, args.lead)
     check_device(args.device)
     threads = os.cpu_count() if args.num_threads is None else args.num_threads
     if threads < 1:
