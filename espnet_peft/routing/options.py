@@ -27,8 +27,8 @@ class RoutingOptions:
     top_k: int = 2
     min_weight: float = 0.05
     smooth_seconds: float = 0.3
-    min_dwell_seconds: float = 0.4
-    switch_penalty: float = 0.5
+    min_dwell_seconds: float = 0.8
+    switch_penalty: float = 0.8
     families: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self):
