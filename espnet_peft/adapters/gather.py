@@ -28,6 +28,7 @@ class Gathered:
     at: (G, in, m); b: (G, m, out); c: (G, 1, m) or None
     order: (G * n,) rows of the batch, by group; None where they lie in that order already
     places: (B,) where each row of the batch stands in `order`
+    own: whether each group is one row, in their order
     """
 
     at: Tensor
@@ -36,10 +37,14 @@ class Gathered:
     activation: str | None
     order: Tensor | None = None
     places: Tensor | None = None
+    own: bool = False
 
     def add(self, s: Tensor, y: Tensor) -> None:
         """Add to y (B, T, out) what the pieces make of s (B, T, in), which may be y."""
-        n_groups, _, _ = self.at.shape
+        if self.own and self.c is None:
+            y.baddbmm_(torch.bmm(s, self.at), self.b)
+            return
+        n_groups = len(self.at)
         if self.order is not None:
             s = s.index_select(0, self.order)
         s = s.reshape(n_groups, -1, s.shape[-1])
@@ -69,7 +74,8 @@ def gather(pieces: Mapping[int, Piece], rows: Sequence[Terms]) -> Gathered | Non
     rank = max(len(pieces[number].a) for row in distinct for number, _ in row)
     size = rank * (piece.a.shape[1] + piece.b.shape[1]) * piece.a.element_size()
     if (len(blocks) - len(distinct)) * max(map(len, distinct)) * size < SPREAD_BYTES:
-        return Gathered(*side_by_side(pieces, blocks, rank), piece.activation)
+        weights = side_by_side(pieces, blocks, rank)
+        return Gathered(*weights, piece.activation, own=len(blocks) == len(own))
     members = {terms: [i for i, row in enumerate(own) if row == terms] for terms in distinct}
     most = max(map(len, members.values()))
     order, places = [], [0] * len(own)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MethodType
 from typing import TYPE_CHECKING
 
 import torch
@@ -48,7 +49,7 @@ def patched(
     make = frame_by_frame if by_frame else row_by_row
     changes = [make(plan, group) for group in groups if not group.reads_output]
     outer = [make(plan, group) for group in groups if group.reads_output]
-    plain, fold = module.forward, None
+    plain, fold = MethodType(type(module).forward, module), None  # whatever its instance has now
     if type(module) is nn.Linear:
         weight, bias = module.weight, module.bias
         low_rank = [group for group in groups if group.changes_weights]
@@ -58,9 +59,15 @@ def patched(
         def plain(x: Tensor) -> Tensor:
             return F.linear(x, weight, bias)
 
+    target = groups[0].target
+
     def forward(x: Tensor) -> Tensor:
-        long = fold is not None and x.shape[1] >= LONG
-        if long and plan.mix.all_adapted and not torch.is_grad_enabled():
+        mix = plan.mix
+        n_rows, length, _ = x.shape
+        if n_rows != mix.n_rows or by_frame and length != mix.n_frames:
+            raise wrong_size(mix, target, x, by_frame)
+        long = length >= LONG and fold is not None
+        if long and mix.all_adapted and not torch.is_grad_enabled():
             y = fold(x)
         else:
             y = plain(x)
@@ -75,24 +82,26 @@ def patched(
     return forward
 
 
-def check_rows(mix: Mix, target: str, s: Tensor) -> None:
-    """Raise `ValueError` for a batch of another size than the mix's."""
-    if len(s) != mix.n_rows:
-        raise ValueError(
-            f"{target}: {len(s)} rows, expected the mix's {mix.n_rows}; select the mix's rows as "
+def wrong_size(mix: Mix, target: str, x: Tensor, by_frame: bool) -> ValueError:
+    """Return the error for an input of another size than the mix's."""
+    if len(x) != mix.n_rows:
+        return ValueError(
+            f"{target}: {len(x)} rows, expected the mix's {mix.n_rows}; select the mix's rows as "
             f"those of the batch"
         )
+    return ValueError(
+        f"{target}: {x.shape[1]} frames, expected the mix's {mix.n_frames}; give weights for the "
+        f"frames that the encoder has"
+    )
 
 
 def row_by_row(plan: Plan, group: Group) -> Update:
     """Each row's own adapters: of short inputs together, of long ones, as the encoder's, singly."""
-    pieces, target = group.pieces, group.target
+    pieces = group.pieces
     on_cpu = next(iter(pieces.values())).a.device.type == "cpu"
 
     def update(s: Tensor, y: Tensor) -> None:
         mix = plan.mix
-        if len(s) != mix.n_rows:
-            check_rows(mix, target, s)
         if on_cpu and s.shape[1] >= LONG:
             for start, stop, terms in mix.runs():
                 add_terms(pieces, terms, s[start:stop], y[start:stop])
@@ -129,7 +138,6 @@ def folded(
 
     def forward(x: Tensor) -> Tensor:
         mix = plan.mix
-        check_rows(mix, group.target, x)
         y = x.new_empty(*x.shape[:2], n_out)
         counts: dict[Terms, int] = {}
         for start, stop, terms in mix.runs():
@@ -161,17 +169,10 @@ def with_terms(pieces: Mapping[int, Piece], terms: Terms, weight: Tensor) -> Ten
 
 def frame_by_frame(plan: Plan, group: Group) -> Update:
     """Each frame's own adapters, each over the frames in which it has a part."""
-    pieces, target = group.pieces, group.target
+    pieces = group.pieces
 
     def update(s: Tensor, y: Tensor) -> None:
-        mix = plan.mix
-        check_rows(mix, target, s)
-        if s.shape[1] != mix.n_frames:
-            raise ValueError(
-                f"{target}: {s.shape[1]} frames, expected the mix's {mix.n_frames}; give weights "
-                f"for the frames that the encoder has"
-            )
-        for row, stretches in enumerate(mix.stretches()):
+        for row, stretches in enumerate(plan.mix.stretches()):
             own = [(pieces[number], *where) for number, *where in stretches if number in pieces]
             inner = [piece.inner(s[row, a:b]) * shares for piece, a, b, shares in own]
             for h, (piece, a, b, _) in zip(inner, own, strict=True):

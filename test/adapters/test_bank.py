@@ -41,26 +41,28 @@ def test_the_least_recently_used_goes_first(make, shelf, run):
 
 def test_loading_and_unloading_while_a_batch_runs(make, shelf, run, write, tmp_path):
     model = make()
-    bank = AdapterBank(model, {name: shelf[name] for name in ("wide", "qv", "ears")}, size=2)
-    with bank.mix(rows("wide", "qv")) as mix:
+    where = {"wide": "wide", "pair": "parallel", "ears": "ears", "beside": "parallel"}
+    bank = AdapterBank(model, {name: shelf[one] for name, one in where.items()}, size=2)
+    with bank.mix(rows("wide", "pair")) as mix:
         running = run(model)
-        for verb in (lambda: bank.unload("wide"), lambda: bank.add("qv", shelf["cross"])):
+        for verb in (lambda: bank.unload("wide"), lambda: bank.add("pair", shelf["cross"])):
             with pytest.raises(ValueError, match="is in use by the running batch"):
                 verb()
         bank.load("ears")
-        assert set(bank.resident) == {"wide", "qv", "ears"}
-        later = bank.mix(rows("ears", "ears"))
+        assert set(bank.resident) == {"wide", "pair", "ears"}
+        later = bank.mix(rows("ears", "beside"))
         bank.add("late", shelf["cross"])
         assert torch.equal(run(model), running)
     bank.load("late")
-    assert set(bank.resident) == {"ears", "late"}
+    assert set(bank.resident) == {"beside", "late"}
     with mix:
         assert torch.equal(run(model), running)
     bank.unload("ears")
     with later:
-        ears = run(model)
+        both = run(model)
+    assert torch.allclose(both[1], running[1], **CLOSE)
     with bank.mix(rows("ears", "late")):
-        assert torch.allclose(run(model)[0], ears[0], **CLOSE)
+        assert torch.allclose(run(model)[0], both[0], **CLOSE)
     bank.add("ears", shelf["wide"])
     with bank.mix(rows("ears", "base")):
         assert torch.allclose(run(model)[0], running[0], **CLOSE)

@@ -2,10 +2,11 @@
 """Times a case and writes .bench/<case>.json, with the machine and the versions beside the times.
 
     python test/bench/run.py --case demo [--stages "1 2 3"] [--keep] [-- options of run.sh]
+    python test/bench/run.py --case mixed_adapters [-- shapes, of mini tiny base]
 
 The case `demo` is egs2/mini_lingua/peft1 from nothing, in directories of its own, stage by stage.
 Times are those of one run, wall clock and CPU of all child processes; other load counts too, so
-`load_before` is written down as well.
+`load_before` is written down as well. The case `mixed_adapters` is described in its file.
 """
 
 from __future__ import annotations
@@ -103,6 +104,7 @@ def bench_demo(work: Path, stages: list[int], options: list[str]) -> list[dict[s
     """Each stage of the demo by itself, in the order of the recipe, in `work`."""
     recipe = ROOT / "egs2" / "mini_lingua" / "peft1"
     rows = []
+    print(f"{'stage':>5} {'':10} {'wall s':>9} {'cpu s':>9}")
     for stage in stages:
         name = STAGES[stage]
         command = ["./run.sh", "--stage", str(stage), "--stop_stage", str(stage), *options]
@@ -123,7 +125,14 @@ def format_row(row: dict[str, Any]) -> str:
     return "{stage:>5} {name:10} {wall_seconds:>9} {cpu_seconds:>9}".format(**row)
 
 
-CASES = {"demo": bench_demo}
+def bench_mixed_adapters(work: Path, stages: list[int], options: list[str]) -> list[dict[str, Any]]:
+    """Batches with several adapters, in the shapes that the options name, or in all."""
+    from mixed_adapters import bench  # costs seconds, and lies beside this file
+
+    return bench(options)
+
+
+CASES = {"demo": bench_demo, "mixed_adapters": bench_mixed_adapters}
 
 
 def main() -> None:
@@ -131,7 +140,7 @@ def main() -> None:
     parser.add_argument("--case", choices=sorted(CASES), default="demo")
     parser.add_argument("--stages", default="1 2 3 4 5 6 7 8", help="stages to run, in order")
     parser.add_argument("--keep", action="store_true", help="go on with the last run's directories")
-    parser.add_argument("options", nargs="*", help="after --: options of run.sh")
+    parser.add_argument("options", nargs="*", help="after --: those of the case")
     args = parser.parse_args()
     stages = [int(s) for s in args.stages.split()]
     if not stages or not set(stages) <= set(STAGES):
@@ -151,7 +160,6 @@ def main() -> None:
     }
     print(f"{args.case} at {result['git_hash']} on {result['machine']['cores']} cores"
           f" of {result['machine']['cpu']}, load {result['machine']['load_before']}")  # fmt: skip
-    print(f"{'stage':>5} {'':10} {'wall s':>9} {'cpu s':>9}")
     result["rows"] = CASES[args.case](work, stages, args.options)
     report = OUT / f"{args.case}.json"
     temporary = report.with_suffix(".json.tmp")
