@@ -17,8 +17,13 @@ from espnet_peft.kaldi.table import write_bytes
 from espnet_peft.models import Prefix, Whisper
 from espnet_peft.routing.config import RouterConfig, config_from_dict
 from espnet_peft.routing.heads import Classifier
-from espnet_peft.routing.states import check_layers, encode_states, fingerprint_of
-from espnet_peft.routing.windows import FRAME_SECONDS, spread, window_logits
+from espnet_peft.routing.states import check_layers, collect_states, encode_states, fingerprint_of
+from espnet_peft.routing.windows import (
+    FRAME_SECONDS,
+    lone_window_logits,
+    spread,
+    window_logits,
+)
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 NUMBERS = ("temperature", "window_temperature", "other_threshold")
@@ -79,14 +84,28 @@ class Router:
         states, prefix = encode_states(model, speech, lengths, self.layers)
         logits = self.classifier(states, prefix.spoken)
         probabilities = check_finite((logits / self.temperature).softmax(1))
-        found = self.frame_probabilities(states, prefix.spoken) if frames else None
+        found = self._frames(model, speech, lengths, states, prefix.spoken) if frames else None
         return Routed(probabilities, found, prefix, logits)
 
-    def frame_probabilities(self, states: Tensor, lengths: Tensor) -> Tensor:
+    def _frames(
+        self, model: Whisper, speech: Tensor, lengths: Tensor, states: Tensor, spoken: Tensor
+    ) -> Tensor:
         """Calibrated probabilities (B, T', C) of each frame of states (B, T', L * D)."""
         window = max(1, round(self.config.window_seconds / FRAME_SECONDS))
         hop = max(1, round(self.config.hop_seconds / FRAME_SECONDS))
-        logits, counts = window_logits(self.classifier, states, lengths, window, hop)
+        if self.layer == 0:  # the convolutions look at the next frames alone
+            logits, counts = window_logits(self.classifier, states, spoken, window, hop)
+        else:
+
+            def hear(features: Tensor, sizes: Tensor) -> Tensor:
+                encoder = model.encoder
+                begun = encoder.start(features.to(model.device), sizes.to(model.device))
+                own, prefix = collect_states(model, begun, self.layers, encoder.advance)
+                return self.classifier(own, prefix.spoken)
+
+            logits, counts = lone_window_logits(
+                hear, speech, lengths, window, hop, model.dims.n_mels
+            )
         probabilities = check_finite((logits / self.window_temperature).softmax(1))
         return spread(probabilities, counts, hop, states.shape[1])
 

@@ -7,7 +7,7 @@ import logging
 import os
 import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,14 +50,25 @@ def encode_states(
     prefix's `spoken` are padding.
     """
     prefix = model.encode_prefix(speech, lengths, layers[0])
-    parts = [_without_positions(model, prefix)]
-    for layer in layers[1:]:
-        prefix = model.encode_on(prefix, layer)
-        parts.append(_without_positions(model, prefix))
+    return collect_states(model, prefix, layers, model.encode_on)
+
+
+def collect_states(
+    model: Whisper,
+    prefix: Prefix,
+    layers: Sequence[int],
+    advance: Callable[[Prefix, int], Prefix],
+) -> tuple[Tensor, Prefix]:
+    """What `encode_states` returns, from a prefix that `advance` takes to one layer after another."""
+    parts = []
+    for layer in layers:
+        prefix = advance(prefix, layer)
+        parts.append(without_positions(model, prefix))
     return (parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)), prefix
 
 
-def _without_positions(model: Whisper, prefix: Prefix) -> Tensor:
+def without_positions(model: Whisper, prefix: Prefix) -> Tensor:
+    """The residual stream (B, T', D) less the positions that were added at its start."""
     x = prefix.x[:, prefix.n_prompt :]
     return x - model.encoder.positional_embedding[: x.shape[1]].to(x.dtype)
 

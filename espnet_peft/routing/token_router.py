@@ -9,7 +9,7 @@ from torch import Tensor
 
 from espnet_peft.models import Whisper
 from espnet_peft.routing.router import Routed, check_finite
-from espnet_peft.routing.windows import FRAME_SECONDS, spread, window_logits
+from espnet_peft.routing.windows import FRAME_SECONDS, lone_window_logits, spread
 
 
 class TokenRouter:
@@ -56,13 +56,17 @@ class TokenRouter:
         prefix = model.encode_prefix(speech, lengths, self.layer)
         enc, enc_lengths = model.encode_rest(prefix)
 
-        def classify(states: Tensor, sizes: Tensor) -> Tensor:
-            return self._logits(model, states, sizes)
-
-        logits = classify(enc, enc_lengths)
+        logits = self._logits(model, enc, enc_lengths)
         found = None
         if frames:
-            windows, counts = window_logits(classify, enc, prefix.spoken, self.window, self.hop)
+
+            def hear(features: Tensor, sizes: Tensor) -> Tensor:
+                own = model.encoder(features.to(model.device), sizes.to(model.device))
+                return self._logits(model, *own)
+
+            windows, counts = lone_window_logits(
+                hear, speech, lengths, self.window, self.hop, model.dims.n_mels
+            )
             found = spread(check_finite(windows.softmax(1)), counts, self.hop, enc.shape[1])
         return Routed(check_finite(logits.softmax(1)), found, prefix, logits)
 

@@ -1,4 +1,4 @@
-"""Sliding windows over encoder states, and frames between their centres."""
+"""Sliding windows over utterances, and frames between their centres."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+from espnet_peft.audio.log_mel import HOP, log_mel
 
 FRAME_SECONDS = 0.02  # of the encoder
 AT_ONCE = 512  # windows in memory together
@@ -20,26 +22,64 @@ def window_logits(
 ) -> tuple[Tensor, list[int]]:
     """Logits (N, C) of windows along each row of states (B, T, D), and their number by row.
 
-    `classify` takes states (N, window, D) and lengths (N,). Window k of a row is centred on
-    frame k * hop; it is cut at the row's ends, so it has half its frames there.
+    `classify` takes states (N, window, D) and lengths (N,).
     """
-    rows, starts, sizes, counts = [], [], [], []
+    row, start, size, counts = (x.to(states.device) for x in places(lengths, window, hop))
+    span = torch.arange(window, device=states.device)
+    logits = []
+    for part in torch.arange(len(row), device=states.device).split(AT_ONCE):
+        frames = (start[part][:, None] + span).clamp(max=states.shape[1] - 1)
+        logits.append(classify(states[row[part][:, None], frames], size[part]))
+    return torch.cat(logits), counts.tolist()
+
+
+def lone_window_logits(
+    hear: Callable[[Tensor, Tensor], Tensor],
+    speech: Tensor,
+    lengths: Tensor,
+    window: int,
+    hop: int,
+    n_mels: int,
+) -> tuple[Tensor, list[int]]:
+    """As `window_logits`, from windows of speech that go through the encoder each alone.
+
+    Attention spreads the languages of an utterance over all its frames, so that states of a
+    whole utterance do not tell where a language ends. speech, lengths: as of `model.encode`.
+    `hear` takes features (N, 2 * window, n_mels) and lengths (N,) in frames of 10 ms.
+    """
+    raw = speech.dim() == 2
+    unit = 2 * HOP if raw else 2  # samples or feature frames of an encoder frame
+    mels = lengths // HOP if raw else lengths
+    row, start, size, counts = (x.to(speech.device) for x in places((mels + 1) // 2, window, hop))
+    lengths = lengths.to(speech.device)
+    span = torch.arange(window * unit, device=speech.device)
+    logits = []
+    for part in torch.arange(len(row), device=speech.device).split(AT_ONCE):
+        first = start[part] * unit
+        sizes = (size[part] * unit).minimum(lengths[row[part]] - first)
+        index = (first[:, None] + span).clamp(max=speech.shape[1] - 1)
+        cut = speech[row[part][:, None], index]
+        if raw:
+            cut, sizes = log_mel(cut, n_mels, sizes), sizes // HOP
+        logits.append(hear(cut, sizes))
+    return torch.cat(logits), counts.tolist()
+
+
+def places(lengths: Tensor, window: int, hop: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Row, first frame and size of each window (N,), and how many each row has (B,); on the CPU.
+
+    Window k of a row is centred on frame k * hop; it is cut at the row's ends, so it has half
+    its frames there.
+    """
+    rows, starts, sizes = [], [], []
     for row, length in enumerate(lengths.tolist()):
         centres = torch.arange(0, max(length, 1), hop)
         start = (centres - window // 2).clamp(min=0)
-        end = (centres + (window + 1) // 2).clamp(max=length)
         rows.append(torch.full_like(centres, row))
         starts.append(start)
-        sizes.append(end - start)
-        counts.append(len(centres))
-    device = states.device
-    row, start, size = (torch.cat(found).to(device) for found in (rows, starts, sizes))
-    span = torch.arange(window, device=device)
-    logits = []
-    for part in torch.arange(len(row), device=device).split(AT_ONCE):
-        frames = (start[part][:, None] + span).clamp(max=states.shape[1] - 1)
-        logits.append(classify(states[row[part][:, None], frames], size[part]))
-    return torch.cat(logits), counts
+        sizes.append((centres + (window + 1) // 2).clamp(max=length) - start)
+    counts = torch.tensor([len(own) for own in rows])
+    return torch.cat(rows), torch.cat(starts), torch.cat(sizes), counts
 
 
 def spread(values: Tensor, counts: list[int], hop: int, size: int) -> Tensor:

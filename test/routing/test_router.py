@@ -202,3 +202,27 @@ def test_token_router_faults(base):
     base.tokenizer = type("English", (), {"prompt": lambda self, language: [5, 6]})()
     with pytest.raises(ValueError, match="no language tokens, expected a multilingual base"):
         TokenRouter(base, ["en"])
+
+
+def test_a_deeper_layer_hears_each_window_alone(base):
+    """Frames in the middle of a long utterance are those of the window cut out by hand."""
+    config = RouterConfig(layers=(0, 2), channels=8, window_seconds=0.4, hop_seconds=0.2)
+    router = make_router(config)
+    generator = torch.Generator().manual_seed(0)
+    features, lengths = torch.randn(2, 300, 80, generator=generator), torch.tensor([300, 150])
+    audio = torch.randn(2, 48000, generator=generator) / 10
+    for speech, unit, sizes in ((features, 2, lengths), (audio, 320, lengths * 160)):
+        frames = router(base, speech, sizes, frames=True).frames
+        for row, centre, first, last in ((0, 60, 50, 70), (1, 30, 20, 40), (1, 0, 0, 10)):
+            cut = speech[row : row + 1, first * unit : last * unit]
+            alone = router(base, cut, torch.tensor([cut.shape[1]]))
+            expected = (alone.logits[0] / router.window_temperature).softmax(0)
+            torch.testing.assert_close(frames[row, centre], expected, atol=1e-5, rtol=1e-4)
+
+
+def test_frames_do_not_depend_on_padding_to_the_window(base, batch):
+    router = make_router()
+    expected = router(base, *batch, frames=True).frames
+    base.pad_to = 30.0
+    found = router(base, *batch, frames=True).frames
+    torch.testing.assert_close(found[:, :100], expected)
