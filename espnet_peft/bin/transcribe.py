@@ -55,7 +55,7 @@ def get_parser() -> argparse.ArgumentParser:
     add("--lead", type=float, default=0.03, help="kept of the pause before; default: 0.03")
     add("--device", default="cpu", help="cpu, cuda, cuda:1 ...")
     add("--dtype", default="float32", choices=["float32", "bfloat16", "float16"])
-    add("--num_threads", type=int, help="of torch on the CPU; default: one a core")
+    add("--num_threads", type=int, help="of torch on the CPU; default: torch's own")
     add("--log_level", default="WARNING")
     return parser
 
@@ -107,10 +107,10 @@ def load(args: argparse.Namespace):
 
     cut_options = CutOptions(args.max_seconds, args.min_pause, args.padding, args.lead)
     check_device(args.device)
-    threads = os.cpu_count() if args.num_threads is None else args.num_threads
-    if threads < 1:
-        raise ValueError(f"--num_threads: found {threads}, expected at least 1")
-    torch.set_num_threads(threads)
+    if args.num_threads is not None:
+        if args.num_threads < 1:
+            raise ValueError(f"--num_threads: found {args.num_threads}, expected at least 1")
+        torch.set_num_threads(args.num_threads)
     router = args.router
     if args.adapters_dir:
         adapters = find_adapters(args.adapters_dir) | adapters
