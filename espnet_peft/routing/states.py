@@ -59,7 +59,7 @@ def collect_states(
     layers: Sequence[int],
     advance: Callable[[Prefix, int], Prefix],
 ) -> tuple[Tensor, Prefix]:
-    """What `encode_states` returns, from a prefix that `advance` takes to one layer after another."""
+    """What `encode_states` returns, from a prefix that `advance` takes from layer to layer."""
     parts = []
     for layer in layers:
         prefix = advance(prefix, layer)
