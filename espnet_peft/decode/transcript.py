@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from espnet_peft.decode.outputs import adapter_text
 from espnet_peft.decode.subtitles import to_srt, to_vtt
 from espnet_peft.kaldi.timeline import Span
 
@@ -50,17 +51,9 @@ def to_line(segment: Segment) -> str:
     probability = segment.probabilities.get(segment.language)
     if probability is not None:
         shown = [f"{segment.language} {probability:.2f}"]
-    shown.append(adapters_shown(segment.adapters))
+    shown.append(adapter_text(segment.adapters))
     times = f"[{clock(segment.start)} -> {clock(segment.end)}]"
     return f"{times} ({', '.join(shown)}) {segment.text}"
-
-
-def adapters_shown(shares: Mapping[str, float]) -> str:
-    """`hi` for one adapter, `hi:0.70 pa:0.30` for a mixture."""
-    if len(shares) == 1:
-        return next(iter(shares))
-    ordered = sorted(shares.items(), key=lambda item: -item[1])
-    return " ".join(f"{name}:{share:.2f}" for name, share in ordered)
 
 
 def clock(seconds: float) -> str:

@@ -151,7 +151,7 @@ def test_spans_are_in_seconds_of_the_recording(tmp_path):
 def test_lines():
     segment = Segment(1.2, 4.804, "namaste", "hi", {"hi": 0.981, "pa": 0.019}, {"hi": 1.0})
     assert to_line(segment) == "[00:01.20 -> 00:04.80] (hi 0.98, hi) namaste"
-    segment = Segment(3599.999, 3661, "x", "hi", {}, {"pa": 0.3, "hi": 0.7})
+    segment = Segment(3599.999, 3661, "x", "hi", {}, {"hi": 0.7, "pa": 0.3})
     assert to_line(segment) == "[1:00:00.00 -> 1:01:01.00] (hi, hi:0.70 pa:0.30) x"
     assert to_line(Segment(0, 1, "x", None, {}, {"base": 1.0})).endswith(" (base) x")
 
