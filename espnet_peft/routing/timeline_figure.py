@@ -172,15 +172,21 @@ def _draw_bars(axes, picture: Picture, colours: Mapping[str, str]) -> None:
 
 
 def texts(picture: Picture, sidecar: str) -> tuple[str, list[str] | None]:
-    """The lines under the figure, and font families that have all their characters."""
-    pairs = (("ref", picture.ref), ("hyp", picture.hyp))
-    lines = [f"{name}  {text}" for name, text in pairs if text]
-    families, lacking = find_fonts("".join(lines))
-    if lacking:
-        scripts = ", ".join(script_names(lacking))
-        return f"text: in {sidecar}; no installed font has its letters ({scripts})", None
-    wrapped = [textwrap.fill(line, _CHARACTERS, subsequent_indent="      ") for line in lines]
-    return "\n".join(wrapped), families
+    """The lines under the figure, and font families that have all their characters.
+
+    A text with letters that no installed font has is replaced by where it stands.
+    """
+    lines = []
+    for name, text in (("ref", picture.ref), ("hyp", picture.hyp)):
+        lacking = find_fonts(text)[1]
+        if lacking:
+            scripts = ", ".join(script_names(lacking))
+            text = f"(in {sidecar}: no installed font has its {scripts} letters)"
+        if text:
+            line = f"{name}  {text}"
+            lines.append(textwrap.fill(line, _CHARACTERS, subsequent_indent="      "))
+    shown = "\n".join(lines)
+    return shown, find_fonts(shown)[0]
 
 
 def script_names(text: str) -> list[str]:

@@ -201,7 +201,9 @@ def report(result: Mapping[str, Any]) -> str:
     lines += [f"{name:<24} {value}" for name, value in rows]
     lines += ["", "true language: seconds, share found right; found as"]
     for language, row in result["per_language"].items():
-        found = ", ".join(f"{name} {value:.1f} s" for name, value in row["found_as"].items())
+        found = ", ".join(
+            f"{name} {value:.1f} s" for name, value in row["found_as"].items() if value >= 0.05
+        )
         lines.append(f"{language}: {row['seconds']:.1f} s, {_percent(row['accuracy'])}; {found}")
     worst = sorted(
         result["per_utterance"].items(), key=lambda item: (item[1]["accuracy"] or 0.0, item[0])
