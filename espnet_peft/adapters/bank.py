@@ -94,7 +94,7 @@ class AdapterBank:
             raise ValueError(
                 f"{directory}: {reason}; give each of its utterances a batch of its own adapter"
             )
-        modules = {name: wrappers(self.model, name)[-1][1] for name in touched(self.model, config)}
+        modules = {one: wrappers(self.model, one)[-1][1] for one in touched(self.model, config)}
         language = block.get("language") or name
         self.unload(name)
         self._modules |= modules

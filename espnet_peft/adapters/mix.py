@@ -85,37 +85,35 @@ class Mix:
         self.n_frames = None if frames is None else frames.shape[1]
         self.gathered: dict[Group, Gathered | None] = {}
         self._plan = plan
-        self._made_for = weights, frames
+        self._weights, self._frames = weights, frames
         self._on_change = on_change
         self._depth = 0
         self._reset()
 
     def _reset(self) -> None:
-        self._weights, self._frames = self._made_for
         self.n_rows = len(self._weights)
-        self._changed()
+        self._index = torch.arange(self.n_rows)
+        self._stretches: list[list[Stretch]] | None = None
+        self._forget_rows()
 
-    def _changed(self) -> None:
+    def _forget_rows(self) -> None:
         self.gathered.clear()
         self._terms: list[Terms] | None = None
         self._runs: list[tuple[int, int, Terms]] | None = None
-        self._stretches: list[list[Stretch]] | None = None
 
     def select(self, index: Tensor) -> None:
         """Make row i what row `index[i]` was; index: (rows,) int64, may repeat and drop rows."""
-        before = self._weights
-        self._weights = before[index.to(before.device)]
+        before, self._index = self._index, self._index[index.to(self._index.device)]
         self.n_rows = len(index)
-        if self._frames is not None:
-            self._frames = self._frames[index.to(self._frames.device)]
+        self._stretches = None
         # A beam search moves rows within their utterance at every step, which changes nothing.
-        if self._frames is not None or not torch.equal(before, self._weights):
-            self._changed()
+        if not torch.equal(self._weights[before], self._weights[self._index]):
+            self._forget_rows()
 
     def terms(self) -> list[Terms]:
         """Return the (adapter's number, weight) of each row that are not zero."""
         if self._terms is None:
-            self._terms = [nonzero(row) for row in self._weights.tolist()]
+            self._terms = [nonzero(row) for row in self._weights[self._index].tolist()]
         return self._terms
 
     @property
@@ -137,7 +135,8 @@ class Mix:
     def stretches(self) -> list[list[Stretch]]:
         """Return for each row over which frames each adapter has a part, and which."""
         if self._stretches is None:
-            self._stretches = [stretches_of(row) for row in self._frames]
+            frames = self._frames[self._index.to(self._frames.device)]
+            self._stretches = [stretches_of(row) for row in frames]
         return self._stretches
 
     def __enter__(self) -> Mix:
@@ -195,7 +194,7 @@ def reads_speech(model: nn.Module) -> frozenset[str]:
 
 def check_rows(rows: Iterable[Mapping[str, float]], known: Iterable[str], base: str) -> None:
     """Raise `ValueError` for rows of unknown adapters or of weights that are no shares."""
-    known = [*known, base]
+    known = dict.fromkeys([*known, base])
     for number, row in enumerate(rows):
         strangers = [name for name in row if name not in known]
         if strangers:
