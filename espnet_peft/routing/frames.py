@@ -109,37 +109,40 @@ def segment(
     gain = np.log(np.maximum(posteriors, _FLOOR)) * frame_seconds
     sums = np.concatenate([np.zeros((1, n_languages)), gain.cumsum(axis=0)])
     dwell = max(1, min(min_dwell, count))
-    # best[t, c]: of the frames before t, when the last stretch is of c and long enough to end.
-    # Less sums[t, c] it changes only where a new stretch wins.
-    relative = np.full((count + 1, n_languages), -np.inf)
-    opened = np.zeros((count + 1, n_languages), dtype=np.int64)  # start of the last stretch
-    came = np.zeros((count + 1, n_languages), dtype=np.int64)  # language before it
-    relative[dwell] = 0.0
-    every = np.arange(n_languages)
+    every = range(n_languages)
+    # score[c]: of the frames so far, when the last stretch is of c and long enough to end, less
+    # the sum of c's gains. So it changes only where a new stretch wins.
+    score = [0.0] * n_languages
+    opened = [[0] * n_languages]  # start of that stretch, at each end from dwell on
+    came = [[0] * n_languages]  # language before it
+    totals: list[list[float]] = []  # score and gains of the frames before each possible start
+    rows = sums.tolist()
     for end in range(dwell + 1, count + 1):
         start = end - dwell
-        kept = relative[end - 1]
+        totals.append([value + gains for value, gains in zip(score, rows[end - 1], strict=True)])
         if start < dwell or n_languages < 2:
-            relative[end] = kept
+            opened.append(opened[-1])
+            came.append(came[-1])
             continue
-        before = relative[start] + sums[start]
-        first = int(before.argmax())
-        rest = before.copy()
-        rest[first] = -np.inf
-        second = int(rest.argmax())
-        previous = np.where(every == first, second, first)
-        fresh = before[previous] - switch_penalty - sums[start]
-        wins = fresh > kept
-        relative[end] = np.where(wins, fresh, kept)
-        opened[end] = np.where(wins, start, opened[end - 1])
-        came[end] = np.where(wins, previous, came[end - 1])
-    end, label = count, int((relative[count] + sums[count]).argmax())
+        before = totals[start - dwell]
+        first = before.index(max(before))
+        second = max((c for c in every if c != first), key=before.__getitem__)
+        starts, befores = opened[-1][:], came[-1][:]
+        for c in every:
+            previous = second if c == first else first
+            fresh = before[previous] - switch_penalty - rows[start][c]
+            if fresh > score[c]:
+                score[c], starts[c], befores[c] = fresh, start, previous
+        opened.append(starts)
+        came.append(befores)
+    end = count
+    label = max(every, key=lambda c: score[c] + rows[count][c])
     bounds, labels = [], []
     while end > 0:
-        start = int(opened[end, label])
+        start = opened[end - dwell][label]
         bounds.append((start, end))
         labels.append(label)
-        end, label = start, int(came[end, label])
+        end, label = start, came[end - dwell][label]
     return bounds[::-1], labels[::-1]
 
 
