@@ -45,7 +45,7 @@ def mini(where: Path, *options: str) -> subprocess.CompletedProcess:
         # Bytes, since the base also meets the letters of other corpora.
         *("--pretrain_config", str(CONF / "pretrain.yaml"), "--byte_fallback", "true"),
         *("--adapter_configs", str(CONF / "lora.yaml")),
-        *("--router_config", str(CONF / "router.yaml"), "--routes", "hard frame"),
+        *("--router_config", str(CONF / "router.yaml"), "--routes", "frame"),
         *options,
     )
 
@@ -112,18 +112,17 @@ def test_each_strategy_decodes_and_has_its_row(done):
     where, messages = done
     base = where / "exp/mini_s1"
     utterances = len((where / "dump/fbank/test/text").read_text(encoding="utf-8").splitlines())
-    for strategy in ("hard", "frame"):
-        decoded = base / "routing/lora" / strategy / "test"
-        for name in ("text", "utt2adapter", "utt2langprob"):
-            assert len((decoded / name).read_text(encoding="utf-8").splitlines()) == utterances
-        assert json.loads((decoded / "speed.json").read_text())["strategy"] == strategy
-    for line in (base / "routing/lora/hard/test/utt2langprob").read_text().splitlines():
+    decoded = base / "routing/lora/frame/test"
+    for name in ("text", "utt2adapter", "utt2langprob"):
+        assert len((decoded / name).read_text(encoding="utf-8").splitlines()) == utterances
+    assert json.loads((decoded / "speed.json").read_text())["strategy"] == "frame"
+    for line in (decoded / "utt2langprob").read_text().splitlines():
         fields = line.split()[1:]
         assert fields[::2] == sorted(LANGUAGES)
         assert sum(map(float, fields[1::2])) == pytest.approx(1, abs=1e-3)
-    assert (base / "routing/lora/frame/test/timeline").read_text().startswith("LANGUAGE ")
+    assert (decoded / "timeline").read_text().startswith("LANGUAGE ")
     written = (base / "RESULTS_routing.md").read_text(encoding="utf-8")
-    for strategy in ("base", "oracle", "hard", "frame"):
+    for strategy in ("base", "oracle", "frame"):
         assert f"| {strategy} |" in written
     # The table of strategies is the last one that is printed.
     assert messages.rindex("oracle") > messages.rindex("zero-shot")
@@ -172,9 +171,9 @@ def test_other_routing_settings_decode_the_strategies_again_and_nothing_else(don
     settings.write_text("min_dwell_seconds: 0.1\n")
     stage = ("--stage", "5", "--stop_stage", "6", "--routing_config", str(settings))
     oracle = where / "exp/mini_s1/lora/decode/test"
-    routed = where / "exp/mini_s1/routing/lora/hard/test"
+    routed = where / "exp/mini_s1/routing/lora/frame/test"
     before = [(place / "text").stat().st_mtime_ns for place in (oracle, routed)]
-    again = mini(where, *stage, "--routes", "hard")
+    again = mini(where, *stage)
     assert again.returncode == 0, again.stdout
     after = [(place / "text").stat().st_mtime_ns for place in (oracle, routed)]
     assert after[0] == before[0] and after[1] > before[1]
@@ -194,6 +193,28 @@ def test_a_split_decoding_gives_the_same_text(done):
     for place in decoded:
         assert names(place / "logdir") >= {"output.1", "output.2", "output.3"}
     assert [path.read_bytes() for path in [*files, decoded[1] / "timeline"]] == before
+
+
+def test_hard_audio_is_made_decoded_and_reported(done):
+    where, _ = done
+    made = mini(
+        where,
+        *("--stage", "9", "--stop_stage", "9", "--codeswitch_opts", "--n 4"),
+        *("--codeswitch_kinds", "inter", "--codeswitch_routes", "spans"),
+        *("--uncertain_kinds", "short", "--uncertain_routes", "hard"),
+    )
+    assert made.returncode == 0, made.stdout
+    hard = where / "exp/mini_s1/hard"
+    assert {"RESULTS_codeswitch.md", "RESULTS_uncertain.md"} <= names(hard)
+    assert "| spans |" in (hard / "RESULTS_codeswitch.md").read_text(encoding="utf-8")
+    assert "| hard |" in (hard / "RESULTS_uncertain.md").read_text(encoding="utf-8")
+    decoded = hard / "routing/lora/spans/cs_inter"
+    utterances = (where / "data/cs_inter/text").read_text(encoding="utf-8").splitlines()
+    assert len((decoded / "text").read_text(encoding="utf-8").splitlines()) == len(utterances) == 4
+    assert json.loads((decoded / "timeline.json").read_text())
+    assert any(name.endswith(".png") for name in names(decoded / "figures"))
+    # What was scored before stays as it is: hard audio has its own place.
+    assert "cs_inter" not in (where / "exp/mini_s1/RESULTS.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -21,4 +21,4 @@ OMP_NUM_THREADS=1 python3 local/synthesise.py \
     --lang "${lang}" --base_langs "${base_langs}" --n_train_rich "${n_train_rich}" \
     --n_train_target "${n_train_target}" --n_dev "${n_dev}" --n_test "${n_test}" \
     --seed "${seed}" --nj "${nj}" --data "${data}"
-log "local/data.sh: made the sets of ${base_langs} ${lang} in ${data}"
+log "local/data.sh: made ${data}/{train,dev,test}_<language>"
