@@ -129,7 +129,7 @@ def find_adapters(
         return [utt2adapter] * len(utt_ids)
     missing = [utt_id for utt_id in utt_ids if utt_id not in utt2adapter]
     if missing:
-        faults.append(f"utt2adapter: {name(missing)} missing; run stage 5 again")
+        faults.append(f"utt2adapter: {name(missing)} missing, expected all")
     choice = [utt2adapter.get(utt_id) for utt_id in utt_ids]
     return [None if adapter == "base" else adapter for adapter in choice]
 
