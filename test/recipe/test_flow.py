@@ -201,7 +201,7 @@ def test_hard_audio_is_made_decoded_and_reported(done):
         where,
         *("--stage", "9", "--stop_stage", "9", "--codeswitch_opts", "--n 4"),
         *("--codeswitch_kinds", "inter", "--codeswitch_routes", "spans"),
-        *("--uncertain_kinds", "short", "--uncertain_routes", "hard"),
+        *("--uncertain_kinds", "short", "--uncertain_routes", "hard", "--unknown_langs", ""),
     )
     assert made.returncode == 0, made.stdout
     hard = where / "exp/mini_s1/hard"

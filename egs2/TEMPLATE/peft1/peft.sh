@@ -48,6 +48,8 @@ uncertain_routes="hard threshold soft soft_decoders"    # strategies that decode
 codeswitch_kinds="inter intra rapid"    # code-switched sets that stage 9 makes: inter, intra, rapid; empty: none
 codeswitch_routes="hard frame spans"    # strategies that decode them
 codeswitch_opts=           # further options of local/make_codeswitch.sh
+unknown_langs=             # languages that nothing is trained on: stage 9 tells how often the router answers "other" for them
+unknown_data_opts=         # further options of local/data.sh for these
 normalise=basic            # text normalisation before scoring: basic, whisper_basic, none
 bootstrap=1000             # bootstrap samples for the confidence intervals
 seed=1                     # seed of every training
@@ -90,8 +92,8 @@ one_of feats_type fbank raw
 one_of token_type char unigram bpe
 [ -z "${byte_fallback}" ] || one_of byte_fallback true false
 one_of normalise basic whisper_basic none
-[ -z "$(tr ' ' '\n' <<< "${lang} ${base_langs}" | grep . | sort | uniq -d)" ] ||
-    die "--lang \"${lang}\" --base_langs \"${base_langs}\": a language is named twice"
+[ -z "$(tr ' ' '\n' <<< "${lang} ${base_langs} ${unknown_langs}" | grep . | sort | uniq -d)" ] ||
+    die "--lang \"${lang}\" --base_langs \"${base_langs}\" --unknown_langs \"${unknown_langs}\": a language is named twice"
 one_of router classifier token
 for name in routes uncertain_routes codeswitch_routes; do
     some_of "${name}" hard threshold soft soft_decoders hierarchical frame spans

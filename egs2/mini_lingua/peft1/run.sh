@@ -15,4 +15,6 @@ cd "$(dirname "$0")"
     --routes "hard threshold soft soft_decoders hierarchical frame spans" \
     --router_pairs "hi-pa" \
     --codeswitch_opts "--same_voice _(.+)" \
+    --unknown_langs "el" \
+    --unknown_data_opts "--base_langs el --n_train_rich 1 --n_train_target 1 --n_dev 1" \
     "$@"

@@ -35,4 +35,4 @@ mkdir -p "$(dirname "${out}")"
 python3 -m espnet_peft.bin.evaluate_router --router "${router}" --base_model "${base}" --data_dir "${data}" \
     --out_dir "${out}" "${opts[@]}"
 mark_done "${out}" "${want}"
-log "${out}: language right in $(sed -n 's/^accuracy *//p' "${out}/result.txt"), see confusion.png and length.png"
+log "${out}: language right in $(sed -n 's/^accuracy *//p' "${out}/result.txt"), \"other\" for $(sed -n 's/^other *//p' "${out}/result.txt"); see confusion.png and length.png"

@@ -89,6 +89,16 @@ hard_audio() {
             printf 'scripts/timeline_figures.sh %q %q %q %q\n' "${router_dir}" "${base}" "${datadir}/${name%% *}" "${name#* }"
         done | scripts/jobs.sh --max_jobs "${max_jobs}" "${base_dir}/log/figures"
     fi
+    if [ -n "${unknown_langs}" ]; then
+        x=${test_sets%% *}
+        scripts/data.sh --lang "${unknown_langs}" --db_root "${db_root}" --nj "${nj}" --test_sets "$x" \
+            --allow_pipes "${allow_pipes}" --local_data_opts "${unknown_data_opts}" "${datadir}/unknown"
+        utils/combine_data.sh "${datadir}/${x}_unknown" "${datadir}/$x" "${datadir}/unknown/$x"
+        feature_jobs "${x}_unknown"
+        scripts/evaluate_router.sh --languages "${languages}" --pairs "${router_pairs}" --ngpu "${ngpu}" \
+            --unknown_languages "${unknown_langs}" "${router_place}" "${base}" "${feats}/${x}_unknown" \
+            "${router_dir}/${x}_unknown"
+    fi
     [ ${#uncertain[@]} -eq 0 ] || routing_table "${dir}" uncertain "${uncertain[*]}"
     [ ${#codeswitched[@]} -eq 0 ] || routing_table "${dir}" codeswitch "${codeswitched[*]}" --timelines
 }
