@@ -51,7 +51,7 @@ def run(*options: str, recipe: Path = MINI) -> subprocess.CompletedProcess:
         (["surplus"], "unexpected argument 'surplus'"),
         (["--lang", "it it"], "a language is named twice"),
         (["--lang", "it", "--base_langs", "it"], "a language is named twice"),
-        (["--lang", "it el"], "--unknown_langs \"el\": a language is named twice"),
+        (["--lang", "it el"], '--unknown_langs "el": a language is named twice'),
         (["--adapter_configs", "conf/nowhere.yaml"], "conf/nowhere.yaml: no such file"),
         (["--decode_config", "conf/nowhere.yaml"], "conf/nowhere.yaml: no such file"),
         (["--pad_to", "30"], "--pad_to 30"),
