@@ -10,9 +10,10 @@ from itertools import permutations
 import numpy as np
 
 from espnet_peft.audio.level import without_clipping
+from espnet_peft.audio.resample import RATE
 from espnet_peft.audio.source import Deck, Source
 from espnet_peft.audio.splice import Piece, splice
-from espnet_peft.audio.units import RATE, Unit, runs
+from espnet_peft.audio.units import Unit, runs
 from espnet_peft.kaldi.timeline import Span
 
 MAX_SECONDS = 28.0

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from espnet_peft.audio.energy import FRAME, FRAMES_PER_SECOND, HELD, measure, sliding, thresholds
+from espnet_peft.audio.resample import RATE
 
-RATE = FRAMES_PER_SECOND * FRAME
 SHORTEST_PAUSE = 10  # frames of a smoothed pause: the closure of a stop consonant is shorter
 
 

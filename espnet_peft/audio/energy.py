@@ -12,8 +12,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-FRAME = 160  # samples at 16 kHz: all positions are multiples of 10 ms
+from espnet_peft.audio.resample import RATE
+
 FRAMES_PER_SECOND = 100
+FRAME = RATE // FRAMES_PER_SECOND  # samples: all positions are multiples of 10 ms
 SILENCE = -85.0  # dB below full scale: quieter is digital silence or its dither, whatever the rest
 RANGE = 50.0  # dB under the loudest, below which nothing is heard
 SHARE = 0.2  # of the way from the quietest to the loudest

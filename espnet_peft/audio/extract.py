@@ -11,7 +11,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from espnet_peft.audio.utterances import RATE, list_spans, read_utterances, report_faults
+from espnet_peft.audio.resample import RATE
+from espnet_peft.audio.utterances import list_spans, read_utterances, report_faults
 from espnet_peft.kaldi import write_table
 from espnet_peft.kaldi.table import written_to
 

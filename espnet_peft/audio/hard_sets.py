@@ -14,8 +14,9 @@ import numpy as np
 
 from espnet_peft.audio.new_set import new_directories, write_wav
 from espnet_peft.audio.noise import NOISES, TALKERS, add_noise
+from espnet_peft.audio.resample import RATE
 from espnet_peft.audio.source import Source, read_sources
-from espnet_peft.audio.units import RATE, runs
+from espnet_peft.audio.units import runs
 from espnet_peft.kaldi import DataDir, read_data_dir, write_data_dir
 from espnet_peft.kaldi.data_dir import Tables
 

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-RATE = 16_000
+from espnet_peft.audio.resample import RATE
+
 N_FFT = 400
 HOP = 160
 WINDOW_FRAMES = 3000  # Whisper's 30 s; it drops the frame that would be centred on the end

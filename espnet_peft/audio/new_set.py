@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from espnet_peft.audio.codeswitch import Mixture
-from espnet_peft.audio.units import RATE
+from espnet_peft.audio.resample import RATE
 from espnet_peft.kaldi import DataDir, write_data_dir
 from espnet_peft.kaldi.timeline import write_timeline
 

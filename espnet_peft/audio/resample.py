@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+RATE = 16_000  # of all audio that models see
 
-def resample(x: np.ndarray, rate_in: int, rate_out: int = 16_000) -> np.ndarray:
+
+def resample(x: np.ndarray, rate_in: int, rate_out: int = RATE) -> np.ndarray:
     """Audio (n,) at `rate_in` as float32 at `rate_out`, band-limited, by libsoxr's high quality."""
     if rate_in == rate_out:
         return np.asarray(x, dtype=np.float32)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from espnet_peft.audio.resample import RATE
+
 logger = logging.getLogger(__name__)
 
-RATE = 16_000
 LOST_SECONDS = 0.1  # a header may be wrong by that much without a word
 
 

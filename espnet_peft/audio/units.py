@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
-RATE = 16_000
+from espnet_peft.audio.resample import RATE
+
 HOP = 160  # samples between the frames of the pause finder
 PAUSE = 15  # frames: 150 ms, longer than the closure of a stop
 MARGIN = 800  # samples of a pause that stay with the speech beside it

@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from espnet_peft.audio.read_audio import read_audio
-from espnet_peft.audio.resample import resample
+from espnet_peft.audio.resample import RATE, resample
 from espnet_peft.kaldi import read_table
 
-RATE = 16_000
 MAX_SECONDS = 30.0
 TOLERANCE = 0.1  # seconds that a segment may end after its recording: times are often rounded
 

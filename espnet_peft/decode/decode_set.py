@@ -6,12 +6,12 @@ import logging
 import math
 import time
 
-import numpy as np
 import torch
 
-from espnet_peft.decode.batches import make_batches
+from espnet_peft.audio.batches import make_batches, pad
+from espnet_peft.audio.speech import read_speech
 from espnet_peft.decode.hypothesis import Hypothesis
-from espnet_peft.decode.inputs import DecodeSet, name, read_speech
+from espnet_peft.decode.inputs import DecodeSet, name
 from espnet_peft.decode.recogniser import Recogniser
 
 logger = logging.getLogger(__name__)
@@ -84,11 +84,6 @@ def decode_some(
 
 def read_batch(data: DecodeSet, batch: list[int], n_mels: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Read utterances into one zero-padded tensor (B, T, n_mels) or (B, n) and lengths (B,)."""
-    arrays = [
-        read_speech(data.specs[index], data.raw, n_mels, data.utt_ids[index]) for index in batch
-    ]
-    lengths = [len(array) for array in arrays]
-    padded = np.zeros((len(arrays), max(lengths), *arrays[0].shape[1:]), dtype=np.float32)
-    for row, array in enumerate(arrays):
-        padded[row, : len(array)] = array
-    return torch.from_numpy(padded), torch.tensor(lengths)
+    return pad(
+        [read_speech(data.specs[index], data.raw, n_mels, data.utt_ids[index]) for index in batch]
+    )

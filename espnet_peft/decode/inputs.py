@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
+from espnet_peft.audio.speech import rate_of, read_speech
+from espnet_peft.audio.utterances import MAX_SECONDS
 from espnet_peft.kaldi import read_table
-
-RATE = 16000
-LONGEST_SECONDS = 30
-# What kaldiio raises on damaged archives, besides OSError.
-UNREADABLE = (OSError, ValueError, EOFError, AssertionError, struct.error)
 
 
 @dataclass
@@ -36,7 +30,7 @@ class DecodeSet:
     @property
     def units_per_second(self) -> int:
         """Samples or frames in a second."""
-        return RATE if self.raw else 100
+        return rate_of(self.raw)
 
 
 def read_decode_set(
@@ -149,54 +143,13 @@ def find_lengths(
             lengths.append(int(text))
         else:
             faults.append(f"{path}: {utt_id}: found {text!r}, expected a number")
-    limit = LONGEST_SECONDS * (RATE if raw else 100)
+    limit = MAX_SECONDS * rate_of(raw)
     long = [utt_id for utt_id, length in zip(utt_ids, lengths, strict=False) if length > limit]
     if long and not faults:
-        faults.append(f"{data_dir}: {name(long)} over {LONGEST_SECONDS} s; cut by segments")
+        faults.append(f"{data_dir}: {name(long)} over {MAX_SECONDS:.0f} s; cut by segments")
     if faults:
         raise ValueError("; ".join(faults))
     return lengths
-
-
-def read_speech(spec: str, raw: bool, n_mels: int, utt_id: str) -> np.ndarray:
-    """Read one utterance: features (T, n_mels) or samples (n,) at 16 kHz, float32.
-
-    Raises ValueError that names the utterance where it cannot be read, has the wrong shape,
-    holds NaN or infinity, or is empty or over 30 s.
-    """
-    try:
-        speech = read_samples(spec) if raw else read_features(spec)
-    except UNREADABLE as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        reason = reason or "nothing can be read at that place of the archive"
-        raise ValueError(f"{utt_id}: cannot read {spec}: {reason}; run stage 2 again") from None
-    if not raw and (speech.ndim != 2 or speech.shape[1] != n_mels):
-        raise ValueError(
-            f"{utt_id}: {spec}: found features of shape {speech.shape}, expected (T, {n_mels});"
-            " extract them for this base model"
-        )
-    if len(speech) == 0:
-        raise ValueError(f"{utt_id}: {spec}: found no samples or frames; remove the utterance")
-    if len(speech) > LONGEST_SECONDS * (RATE if raw else 100):
-        raise ValueError(f"{utt_id}: {spec}: over {LONGEST_SECONDS} s; cut it by segments")
-    if not np.isfinite(speech).all():
-        raise ValueError(f"{utt_id}: {spec}: found NaN or infinity; check the audio, run stage 2")
-    return speech
-
-
-def read_features(spec: str) -> np.ndarray:
-    """Read a Kaldi matrix."""
-    import kaldiio
-
-    return np.asarray(kaldiio.load_mat(spec), dtype=np.float32)
-
-
-def read_samples(spec: str) -> np.ndarray:
-    """Read audio at 16 kHz."""
-    from espnet_peft.audio import read_audio, resample
-
-    samples, rate = read_audio(spec)
-    return samples if rate == RATE else resample(samples, rate, RATE)
 
 
 def name(utt_ids: Sequence[str], most: int = 5) -> str:

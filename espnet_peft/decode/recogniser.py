@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from espnet_peft.audio.speech import rate_of_batch
 from espnet_peft.decode.hypothesis import Hypothesis
 from espnet_peft.decode.options import SearchOptions
 from espnet_peft.decode.readable import Readable
 from espnet_peft.decode.route import RouteClock, RoutingTable
 from espnet_peft.decode.routed import decode_routed
 from espnet_peft.decode.rows import BASE, FrameWeights, Part, search, search_rows
-from espnet_peft.decode.spans import units_per_second
 from espnet_peft.models import Prefix
 from espnet_peft.routing import RoutingOptions
 
@@ -202,7 +202,7 @@ class Recogniser:
         prefix: the encoder's work on it so far; frames: adapters of the encoder over time.
         """
         speech, lengths = speech.to(self.model.device), lengths.to(self.model.device)
-        durations = lengths / units_per_second(speech)
+        durations = lengths / rate_of_batch(speech)
         if self.adapters and self.bank is None:
             results = self._search_switching(speech, lengths, durations, plan)
         else:

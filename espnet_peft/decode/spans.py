@@ -6,16 +6,12 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from espnet_peft.decode.batches import make_batches
+from espnet_peft.audio.batches import make_batches, pad
+from espnet_peft.audio.speech import rate_of_batch
 from espnet_peft.decode.hypothesis import Hypothesis
 from espnet_peft.routing import Timeline
 
 BASE = "base"
-
-
-def units_per_second(speech: torch.Tensor) -> int:
-    """Samples of audio (B, n), or frames of features (B, T, n_mels), in a second."""
-    return 16000 if speech.dim() == 2 else 100
 
 
 def cut_spans(
@@ -28,7 +24,7 @@ def cut_spans(
 
     Every sample or frame is in one span: an utterance's last span goes on to its end.
     """
-    rate = units_per_second(speech)
+    rate = rate_of_batch(speech)
     pieces = []
     for row, length, timeline in zip(speech, lengths.tolist(), timelines, strict=True):
         starts = [min(round(span.start * rate), length - 1) for span in timeline.spans]
@@ -36,8 +32,7 @@ def cut_spans(
             pieces.append(row[start : max(end, start + 1)])
     sizes = [len(piece) for piece in pieces]
     for batch in make_batches(sizes, batch_seconds * rate):
-        padded = torch.nn.utils.rnn.pad_sequence([pieces[i] for i in batch], batch_first=True)
-        yield batch, padded, torch.tensor([sizes[i] for i in batch], device=lengths.device)
+        yield batch, *pad([pieces[i] for i in batch])
 
 
 def join_spans(results: Sequence[Hypothesis], timelines: Sequence[Timeline]) -> list[Hypothesis]:

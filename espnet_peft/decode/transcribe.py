@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from espnet_peft.audio.cut import RATE, CutOptions, cut, slices
+from espnet_peft.audio.batches import make_batches, pad
+from espnet_peft.audio.cut import CutOptions, cut, slices
+from espnet_peft.audio.resample import RATE
 from espnet_peft.audio.stream import stream_audio
-from espnet_peft.decode.batches import make_batches
 from espnet_peft.decode.hypothesis import Hypothesis
 from espnet_peft.decode.transcript import Segment, Transcript
 
@@ -91,10 +92,7 @@ def decode_pieces(pieces: Sequence[Piece], decode: Decode, batch_seconds: float)
     lengths = [len(piece.samples) for piece in pieces]
     results: list[Hypothesis | None] = [None] * len(pieces)
     for batch in make_batches(lengths, batch_seconds * RATE):
-        sizes = torch.tensor([lengths[index] for index in batch])
-        speech = torch.zeros(len(batch), int(sizes.max()))
-        for row, index in enumerate(batch):
-            speech[row, : lengths[index]] = torch.from_numpy(pieces[index].samples)
+        speech, sizes = pad([pieces[index].samples for index in batch])
         for index, result in zip(batch, decode(speech, sizes), strict=True):
             results[index] = result
     for piece, result in zip(pieces, results, strict=True):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from espnet_peft.audio.utterances import RATE
+from espnet_peft.audio.resample import RATE
 from espnet_peft.kaldi import read_table
 from espnet_peft.kaldi.timeline import read_timeline
 from espnet_peft.models import load_base

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from espnet_peft.audio.batches import pad
 from espnet_peft.kaldi import write_table
 from espnet_peft.kaldi.table import write_bytes
 from espnet_peft.models import Whisper
@@ -17,7 +18,7 @@ from espnet_peft.routing.crops import crop, crop_places
 from espnet_peft.routing.figures import plot_confusion, plot_length
 from espnet_peft.routing.metrics import by_length, result_text, summarise
 from espnet_peft.routing.router import Router
-from espnet_peft.routing.speech import Item, SpeechSet, batches, open_set, pad, read_languages
+from espnet_peft.routing.speech import Item, SpeechSet, batches, open_set, read_languages
 from espnet_peft.routing.token_router import TokenRouter
 
 EDGES = (0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0, 30.01)  # seconds
@@ -97,7 +98,7 @@ def _route(router: Router | TokenRouter, model: Whisper, items: Iterable[Item], 
     """Ids, logits and probabilities (N, C), seconds (N,), and the time spent on routing."""
     utt_ids, logits, probabilities, seconds, spent = [], [], [], [], 0.0
     for batch in batches(items, rate, BATCH_SECONDS):
-        speech, lengths = pad(batch)
+        speech, lengths = pad([speech for _, speech in batch])
         begun = time.perf_counter()
         routed = router(model, speech, lengths)
         utt_ids += [utt_id for utt_id, _ in batch]

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from espnet_peft.audio.utterances import RATE, list_spans, read_utterances
+from espnet_peft.audio.batches import make_batches
+from espnet_peft.audio.resample import RATE
+from espnet_peft.audio.speech import FRAME_RATE, read_speech
+from espnet_peft.audio.utterances import list_spans, read_utterances
 from espnet_peft.kaldi import read_table
 
-FRAME_RATE = 100
-LONGEST_SECONDS = 30
 SORTED_AT_ONCE = 512  # utterances that are held to be sorted by length
-UNREADABLE = (OSError, ValueError, EOFError, AssertionError, struct.error)  # kaldiio's, too
 
 Item = tuple[str, np.ndarray]  # id, and features (T, n_mels) or samples (n,)
 
@@ -40,7 +37,8 @@ class SpeechSet:
         if self.rate == FRAME_RATE:
             specs = read_table(self.data_dir / "feats.scp")
             for utt_id in self.utt_ids:
-                yield utt_id, _features(self.data_dir, utt_id, specs[utt_id], self.n_mels)
+                place = f"{self.data_dir}: {utt_id}"
+                yield utt_id, read_speech(specs[utt_id], False, self.n_mels, place)
             return
         for utt_id, found in read_utterances(list_spans(self.data_dir, set(self.utt_ids))):
             if isinstance(found, Exception):
@@ -70,29 +68,6 @@ def open_set(data_dir: str | Path, n_mels: int, keys: set[str] | None = None) ->
     return SpeechSet(data_dir, utt_ids, rate, n_mels)
 
 
-def _features(data_dir: Path, utt_id: str, spec: str, n_mels: int) -> np.ndarray:
-    import kaldiio
-
-    try:
-        features = np.asarray(kaldiio.load_mat(spec), dtype=np.float32)
-    except UNREADABLE as error:
-        reason = " ".join(str(error).split()) or "nothing can be read at that place"
-        raise ValueError(
-            f"{data_dir}: {utt_id}: cannot read {spec} ({reason}); run stage 2 again"
-        ) from None
-    if features.ndim != 2 or features.shape[1] != n_mels or not len(features):
-        found = tuple(features.shape)
-        raise ValueError(
-            f"{data_dir}: {utt_id}: features of shape {found}, expected (T, {n_mels});"
-            " extract them for this base model"
-        )
-    if not np.isfinite(features).all():
-        raise ValueError(f"{data_dir}: {utt_id}: found NaN or infinity; run stage 2 again")
-    if len(features) > LONGEST_SECONDS * FRAME_RATE:
-        raise ValueError(f"{data_dir}: {utt_id}: over {LONGEST_SECONDS} s; cut it by segments")
-    return features
-
-
 def read_languages(data_dir: str | Path, utt_ids: Iterable[str]) -> dict[str, str]:
     """Languages of utterances by utt2lang; ValueError or FileNotFoundError where it lacks some."""
     path = Path(data_dir) / "utt2lang"
@@ -111,18 +86,6 @@ def read_languages(data_dir: str | Path, utt_ids: Iterable[str]) -> dict[str, st
 def batches(items: Iterable[Item], rate: int, seconds: float) -> Iterator[list[Item]]:
     """Group items into batches of like length, of at most `seconds` of audio with their padding."""
     items = iter(items)
-    while some := sorted(islice(items, SORTED_AT_ONCE), key=lambda item: -len(item[1])):
-        while some:
-            size = max(1, int(seconds * rate // len(some[0][1])))
-            yield some[:size]
-            some = some[size:]
-
-
-def pad(items: list[Item]) -> tuple[Tensor, Tensor]:
-    """Zero-padded speech (B, T, n_mels) or (B, n) of some items, and lengths (B,)."""
-    arrays = [speech for _, speech in items]
-    lengths = [len(array) for array in arrays]
-    padded = np.zeros((len(arrays), max(lengths), *arrays[0].shape[1:]), dtype=np.float32)
-    for row, array in enumerate(arrays):
-        padded[row, : len(array)] = array
-    return torch.from_numpy(padded), torch.tensor(lengths)
+    while some := list(islice(items, SORTED_AT_ONCE)):
+        for batch in make_batches([len(speech) for _, speech in some], seconds * rate):
+            yield [some[index] for index in batch]

@@ -16,12 +16,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from espnet_peft.audio.batches import pad
 from espnet_peft.kaldi import read_table, write_table
 from espnet_peft.kaldi.table import write_bytes, written_to
 from espnet_peft.models import Prefix, Whisper
 from espnet_peft.routing.config import RouterConfig
 from espnet_peft.routing.crops import crop, crop_places
-from espnet_peft.routing.speech import Item, SpeechSet, batches, open_set, pad, read_languages
+from espnet_peft.routing.speech import Item, SpeechSet, batches, open_set, read_languages
 
 INFO_FILE = "states.json"
 TWO_BYTES = 3  # Kaldi's compression to 16 bits a value; the finest that it has below 32
@@ -103,7 +104,7 @@ def extract_states(
     try:
         with written_to(ark), open(temporary, "wb") as file:
             for batch in batches(items, data.rate, BATCH_SECONDS):
-                speech, lengths = pad(batch)
+                speech, lengths = pad([speech for _, speech in batch])
                 with torch.no_grad():
                     states, prefix = encode_states(model, speech, lengths, config.layers)
                 found = states.float().cpu().numpy()

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
+import numpy as np
+import torch
+from torch import Tensor
+
 
 def make_batches(
     lengths: Sequence[int], batch_length: float, groups: Sequence[Hashable] | None = None
@@ -28,3 +32,14 @@ def make_batches(
             batches.append(indices[start : start + size])
             start += size
     return batches
+
+
+def pad(pieces: Sequence[np.ndarray | Tensor]) -> tuple[Tensor, Tensor]:
+    """One batch of features (T, n_mels) or samples (n,), one or more, of different lengths.
+
+    Returns them zero-padded, (B, T, n_mels) or (B, n), and lengths (B,), on the pieces' device.
+    """
+    # What an archive gives may be read-only, of which torch shares no memory without a warning.
+    rows = [piece if isinstance(piece, Tensor) else torch.tensor(piece) for piece in pieces]
+    lengths = torch.tensor([len(row) for row in rows], device=rows[0].device)
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), lengths
