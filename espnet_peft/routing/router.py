@@ -21,8 +21,8 @@ from espnet_peft.routing.states import check_layers, collect_states, encode_stat
 from espnet_peft.routing.windows import (
     FRAME_SECONDS,
     lone_window_logits,
+    places,
     spread,
-    window_logits,
 )
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
@@ -94,7 +94,10 @@ class Router:
         window = max(1, round(self.config.window_seconds / FRAME_SECONDS))
         hop = max(1, round(self.config.hop_seconds / FRAME_SECONDS))
         if self.layer == 0:  # the convolutions look at the next frames alone
-            logits, counts = window_logits(self.classifier, states, spoken, window, hop)
+            found = places(spoken, self.classifier.pooled_frames(window), hop)
+            row, start, size, numbers = (x.to(states.device) for x in found)
+            logits = self.classifier.windows(states, spoken, row, start, size)
+            counts = numbers.tolist()
         else:
 
             def hear(features: Tensor, sizes: Tensor) -> Tensor:

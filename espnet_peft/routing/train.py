@@ -52,10 +52,7 @@ def train_classifier(
     classifier.eval()
     logits = classify(classifier, valid, valid.starts, valid.lengths)
     temperature = fit_temperature(logits, valid.labels)
-    starts, lengths, items = window_places(config, valid)
-    window_temperature = fit_temperature(
-        classify(classifier, valid, starts, lengths), valid.labels[items]
-    )
+    window_temperature = fit_temperature(*classify_windows(classifier, config, valid))
     threshold = choose_threshold((logits / temperature).softmax(1), config.other_quantile)
     return Trained(classifier, temperature, window_temperature, threshold, best["epoch"], curve)
 
@@ -144,13 +141,35 @@ def draw_batches(
         yield starts[group], lengths[group], labels[group]
 
 
-def window_places(config: RouterConfig, data: StateSet) -> tuple[Tensor, Tensor, Tensor]:
-    """Starts and lengths of windows side by side over all items, and the item of each."""
-    window = max(1, round(config.window_seconds / FRAME_SECONDS))
+def window_places(window: int, data: StateSet) -> tuple[Tensor, Tensor, Tensor]:
+    """Item, first frame in it and size of windows side by side over all items; (N,) each."""
     counts = (data.lengths // window).clamp(min=1)
     items = torch.arange(len(data.lengths)).repeat_interleave(counts)
     number = torch.arange(len(items)) - (counts.cumsum(0) - counts)[items]
-    return data.starts[items] + number * window, data.lengths[items].clamp(max=window), items
+    return items, number * window, data.lengths[items].clamp(max=window)
+
+
+@torch.no_grad()
+def classify_windows(
+    classifier: Classifier, config: RouterConfig, data: StateSet
+) -> tuple[Tensor, Tensor]:
+    """Logits (N, C) and labels (N,) of windows over all items, computed as the router does."""
+    window = max(1, round(config.window_seconds / FRAME_SECONDS))
+    if config.layers[-1] > 0:  # the router encodes each window alone
+        items, first, size = window_places(window, data)
+        return classify(classifier, data, data.starts[items] + first, size), data.labels[items]
+    items, first, size = window_places(classifier.pooled_frames(window), data)
+    logits, labels = [], []
+    for part in data.lengths.argsort().split(AT_ONCE):
+        rank = torch.full_like(data.lengths, -1)
+        rank[part] = torch.arange(len(part))
+        row = rank[items]
+        own = row >= 0
+        lengths = data.lengths[part]
+        states = data.gather(data.starts[part], lengths)
+        logits.append(classifier.windows(states, lengths, row[own], first[own], size[own]))
+        labels.append(data.labels[items[own]])
+    return torch.cat(logits), torch.cat(labels)
 
 
 @torch.no_grad()

@@ -16,21 +16,20 @@ AT_ONCE = 512  # windows in memory together
 def window_logits(
     classify: Callable[[Tensor, Tensor], Tensor],
     states: Tensor,
-    lengths: Tensor,
-    window: int,
-    hop: int,
-) -> tuple[Tensor, list[int]]:
-    """Logits (N, C) of windows along each row of states (B, T, D), and their number by row.
+    row: Tensor,
+    start: Tensor,
+    size: Tensor,
+) -> Tensor:
+    """Logits (N, C) of windows (N,): frames `start` to `start + size` of rows of states (B, T, D).
 
-    `classify` takes states (N, window, D) and lengths (N,).
+    `classify` takes the windows' states (N, longest, D) and sizes (N,), as if they were all.
     """
-    row, start, size, counts = (x.to(states.device) for x in places(lengths, window, hop))
-    span = torch.arange(window, device=states.device)
+    span = torch.arange(max(1, int(size.max())), device=states.device)
     logits = []
     for part in torch.arange(len(row), device=states.device).split(AT_ONCE):
         frames = (start[part][:, None] + span).clamp(max=states.shape[1] - 1)
         logits.append(classify(states[row[part][:, None], frames], size[part]))
-    return torch.cat(logits), counts.tolist()
+    return torch.cat(logits)
 
 
 def lone_window_logits(
@@ -41,7 +40,7 @@ def lone_window_logits(
     hop: int,
     n_mels: int,
 ) -> tuple[Tensor, list[int]]:
-    """As `window_logits`, from windows of speech that go through the encoder each alone.
+    """Logits (N, C) of windows of speech that go through the encoder each alone; number by row.
 
     Attention spreads the languages of an utterance over all its frames, so that states of a
     whole utterance do not tell where a language ends. speech, lengths: as of `model.encode`.

@@ -5,15 +5,17 @@ import torch
 import torch.nn.functional as F
 
 from espnet_peft.routing.config import HEAD_NAMES, RouterConfig
-from espnet_peft.routing.heads import HEADS, Classifier, pool
-from espnet_peft.routing.windows import spread, window_logits
+from espnet_peft.routing.heads import HEADS, Classifier, pool, pool_windows
+from espnet_peft.routing.windows import places, spread, window_logits
 
 SETTINGS = {"hidden_dims": [8, 4], "channels": 8}
 
 
-def make(head, pooling="mean", layers=(0,), width=6, seed=0):
+def make(head, pooling="mean", layers=(0,), width=6, seed=0, kernel_size=5):
     torch.manual_seed(seed)
-    config = RouterConfig(layers=layers, head=head, pooling=pooling, **SETTINGS)
+    config = RouterConfig(
+        layers=layers, head=head, pooling=pooling, kernel_size=kernel_size, **SETTINGS
+    )
     return Classifier(config, width, 3).eval()
 
 
@@ -63,6 +65,73 @@ def test_layers_are_normalised_and_weighed():
     torch.testing.assert_close(classifier(x, torch.tensor([5, 5])), expected)
 
 
+@pytest.mark.parametrize("pooling", ["mean", "mean_std"])
+@pytest.mark.parametrize("head", HEAD_NAMES)
+@torch.no_grad()
+def test_windows_together_equal_windows_alone(head, pooling):
+    classifier = make(head, pooling, layers=(0, 1), kernel_size=1)
+    states, lengths = torch.randn(4, 40, 12) + 3, torch.tensor([40, 3, 1, 27])
+    row, start, size, counts = places(lengths, window=9, hop=3)
+    assert counts.tolist() == [14, 1, 1, 9] and (start % 2).unique().tolist() == [0, 1]
+    found = classifier.windows(states, lengths, row, start, size)
+    places_of_them = zip(row.tolist(), start.tolist(), size.tolist(), strict=True)
+    for logits, (r, first, n) in zip(found, places_of_them, strict=True):
+        alone = classifier(states[r : r + 1, first : first + n], torch.tensor([n]))
+        torch.testing.assert_close(logits, alone[0], atol=1e-5, rtol=1e-5)
+    assert (found.std(0) > 1e-3).all()
+
+
+@pytest.mark.parametrize("head", HEAD_NAMES)
+@torch.no_grad()
+def test_padding_does_not_change_windows(head):
+    classifier = make(head, "mean_std")
+    states, lengths = torch.randn(3, 30, 6), torch.tensor([30, 4, 17])
+    row, start, size, _ = places(lengths, window=8, hop=3)
+    together = classifier.windows(states, lengths, row, start, size)
+    padded = torch.cat([states, 100 * torch.ones(3, 11, 6)], dim=1)
+    found = classifier.windows(padded, lengths, row, start, size)
+    torch.testing.assert_close(found, together, atol=1e-5, rtol=1e-5)
+    for r, length in enumerate(lengths.tolist()):
+        own = row == r
+        alone = states[r : r + 1, :length], lengths[r : r + 1], row[own] * 0, start[own], size[own]
+        torch.testing.assert_close(classifier.windows(*alone), together[own], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("first", [20, 21])
+@torch.no_grad()
+def test_windows_of_convolutions_see_their_reach(first):
+    classifier = make("cnn", "mean_std", kernel_size=5)
+    states, size, reach = torch.randn(1, 60, 6), 11, 2 + 2 * 2
+    assert classifier.pooled_frames(50) == 50 - reach
+
+    def logits(states, start):
+        place = torch.tensor([0]), torch.tensor([start]), torch.tensor([size])
+        return classifier.windows(states, torch.tensor([states.shape[1]]), *place)
+
+    piece = states[:, first - reach : first + size + reach]
+    expected = logits(states, first)
+    torch.testing.assert_close(logits(piece, reach), expected, atol=1e-5, rtol=1e-5)
+    for frame, counts in ((first - reach - 1, False), (first - reach, True)):
+        other = states.clone()
+        other[:, frame] = torch.randn(6)
+        assert ((logits(other, first) - expected).abs().max() > 1e-4) == counts
+
+
+@pytest.mark.parametrize("kind", ["mean", "mean_std"])
+def test_pooled_windows_of_long_utterances_are_exact(kind):
+    x = 300 + torch.randn(2, 3000, 5)
+    row, start, size = (
+        torch.tensor([0, 1, 1]),
+        torch.tensor([0, 2990, 700]),
+        torch.tensor([3, 10, 9]),
+    )
+    found = pool_windows(x, row, start, size, kind)
+    for k, (r, first, n) in enumerate(zip(row, start, size, strict=True)):
+        piece = x[r, first : first + n][None].double()
+        expected = pool(piece, torch.ones(1, n, dtype=torch.bool), kind)[0].float()
+        torch.testing.assert_close(found[k], expected, atol=1e-4, rtol=1e-6)
+
+
 def test_windows_are_centred_and_cut_at_the_ends():
     states = torch.arange(2 * 10).float().reshape(2, 10, 1)
     seen = []
@@ -72,7 +141,8 @@ def test_windows_are_centred_and_cut_at_the_ends():
         seen.extend(window[:size, 0].tolist() for window, size in rows)
         return torch.stack([w[:n].mean(0) for w, n in zip(windows, sizes, strict=True)])
 
-    logits, counts = window_logits(classify, states, torch.tensor([10, 5]), window=4, hop=3)
+    row, start, size, counts = places(torch.tensor([10, 5]), window=4, hop=3)
+    logits, counts = window_logits(classify, states, row, start, size), counts.tolist()
     assert counts == [4, 2]
     rows = [[0, 1], [1, 2, 3, 4], [4, 5, 6, 7], [7, 8, 9], [10, 11], [11, 12, 13, 14]]
     assert seen == rows

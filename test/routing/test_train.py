@@ -4,7 +4,14 @@ import pytest
 import torch
 
 from espnet_peft.routing.config import HEAD_NAMES, RouterConfig
-from espnet_peft.routing.train import classify, draw_batches, train_classifier, window_places
+from espnet_peft.routing.heads import Classifier
+from espnet_peft.routing.train import (
+    classify,
+    classify_windows,
+    draw_batches,
+    train_classifier,
+    window_places,
+)
 
 FAST = {"layers": (0,), "channels": 8, "hidden_dims": (16,), "epoch_items": 240, "max_epochs": 4}
 FAST |= {"learning_rate": 0.02, "batch_size": 16}
@@ -100,11 +107,33 @@ def test_draws_are_balanced_and_inside(states):
 
 def test_windows_lie_side_by_side(states):
     data = states()
-    starts, lengths, items = window_places(RouterConfig(window_seconds=0.5), data)
+    items, first, lengths = window_places(25, data)
+    starts = data.starts[items] + first
     for start, length, item in zip(starts, lengths, items, strict=True):
         assert data.starts[item] <= start
         assert start + length <= data.starts[item] + data.lengths[item]
     assert set(items.tolist()) == set(range(len(data.utt_ids)))
+
+
+@pytest.mark.parametrize("head", HEAD_NAMES)
+@torch.no_grad()
+def test_windows_are_calibrated_as_the_router_computes_them(head, states):
+    """Each item by itself, at the first layer from the frames of the whole item."""
+    config = RouterConfig(layers=(0,), head=head, channels=8, kernel_size=5, window_seconds=0.5)
+    torch.manual_seed(0)
+    classifier, data = Classifier(config, 8, 3).eval(), states(each=50)  # more than one batch
+    items, first, size = window_places(classifier.pooled_frames(25), data)
+    expected = []
+    for number in range(len(data.utt_ids)):
+        own = items == number
+        lengths = data.lengths[number : number + 1]
+        item = data.gather(data.starts[number : number + 1], lengths)
+        expected.append(classifier.windows(item, lengths, items[own] * 0, first[own], size[own]))
+    logits, labels = classify_windows(classifier, config, data)
+    expected, wanted = torch.cat(expected), data.labels[items]
+    for label in range(3):
+        found, sure = logits[labels == label], expected[wanted == label]
+        torch.testing.assert_close(found.sort(0).values, sure.sort(0).values, atol=1e-4, rtol=1e-4)
 
 
 def test_diverging_training_is_an_error(states):
