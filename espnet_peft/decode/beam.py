@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import torch
 
-from espnet_peft.decode.greedy import new_cache
-from espnet_peft.decode.hypothesis import Hypothesis
+from espnet_peft.decode.hypothesis import Hypothesis, collect
 from espnet_peft.decode.limits import length_limits, token_bias
 from espnet_peft.decode.options import SearchOptions
 from espnet_peft.decode.streams import Streams, rows_of
+from espnet_peft.models.cache import Cache
 
 
 @dataclass
@@ -65,7 +65,7 @@ def beam(
     rows = torch.arange(len(limits), device=enc.device)
     live_scores = torch.zeros(len(limits), 1, device=enc.device)
     live_tokens = prompts.new_full((len(limits), 1, steps), eot)
-    cache = new_cache(mix)
+    cache = Cache(() if mix is None else (mix,))
     tokens = prompts
     for step in range(steps):
         logits = model.decoder(tokens, enc, enc_lengths, cache)[:, -1]
@@ -101,7 +101,7 @@ def beam(
         live_scores, live_tokens, tokens = live_scores[keep], live_tokens[keep], token[keep]
         tokens = tokens.flatten().repeat_interleave(count)[:, None]
         streams = None if streams is None else streams.select(keep)
-    return collect_best(best, eot)
+    return collect(best.tokens, best.score, best.ended, eot)
 
 
 def empty_best(n_rows: int, steps: int, eot: int, device) -> Best:
@@ -152,18 +152,3 @@ def keep_going(
 def take(tokens: torch.Tensor, source: torch.Tensor) -> torch.Tensor:
     """Rows of tokens (R, K, L) by index source (R, N) -> (R, N, L)."""
     return tokens.gather(1, source[:, :, None].expand(-1, -1, tokens.size(2)))
-
-
-def collect_best(best: Best, eot: int) -> list[Hypothesis]:
-    """Cut the results' tokens at the first eot."""
-    lengths = (best.tokens != eot).sum(dim=1)
-    return [
-        Hypothesis(tokens[:length], score, ended)
-        for tokens, length, score, ended in zip(
-            best.tokens.tolist(),
-            lengths.tolist(),
-            best.score.tolist(),
-            best.ended.tolist(),
-            strict=True,
-        )
-    ]

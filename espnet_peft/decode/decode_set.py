@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import math
 import time
 
 import torch
 
 from espnet_peft.audio.batches import make_batches, pad
 from espnet_peft.audio.speech import read_speech
-from espnet_peft.decode.hypothesis import Hypothesis
-from espnet_peft.decode.inputs import DecodeSet, name
+from espnet_peft.decode.hypothesis import Hypothesis, check_scores
+from espnet_peft.decode.inputs import DecodeSet
 from espnet_peft.decode.recogniser import Recogniser
 
 logger = logging.getLogger(__name__)
@@ -38,16 +37,7 @@ def decode_set(
             left = (time.perf_counter() - started) * (len(results) / (done + len(batch)) - 1)
             logger.info("decoded %d of %d, %.0f s left", done + len(batch), len(results), left)
         done += len(batch)
-    broken = [
-        utt_id
-        for utt_id, result in zip(data.utt_ids, results, strict=True)
-        if not math.isfinite(result.score)
-    ]
-    if broken:
-        raise ValueError(
-            f"{data.data_dir}: {name(broken)} got a score that is no number;"
-            " the model's weights are broken or --dtype is too narrow"
-        )
+    check_scores(results, data.utt_ids, str(data.data_dir))
     return results
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from espnet_peft.decode.hypothesis import Hypothesis
+from espnet_peft.decode.hypothesis import Hypothesis, collect
 from espnet_peft.decode.limits import length_limits, token_bias
 from espnet_peft.decode.options import SearchOptions
 from espnet_peft.decode.streams import Streams, rows_of
@@ -43,7 +43,7 @@ def greedy(
     scores = torch.zeros(len(limits), device=enc.device)
     rows = torch.arange(len(limits), device=enc.device)
     alive = torch.ones_like(rows, dtype=torch.bool)
-    cache = new_cache(mix)
+    cache = Cache(() if mix is None else (mix,))
     tokens = prompts
     for step in range(steps):
         logits = model.decoder(tokens, enc, enc_lengths, cache)[:, -1]
@@ -65,25 +65,5 @@ def greedy(
             streams = None if streams is None else streams.select(keep)
         tokens = token.repeat_interleave(count)[:, None]
         enc = enc_lengths = None  # the cache holds what the decoder needs of it
-    return collect(produced, scores, limits, eot)
-
-
-def new_cache(mix) -> Cache:
-    """An empty cache that the adapters of its rows follow."""
-    cache = Cache()
-    if mix is not None:
-        cache.followers.append(mix)
-    return cache
-
-
-def collect(
-    produced: torch.Tensor, scores: torch.Tensor, limits: torch.Tensor, eot: int
-) -> list[Hypothesis]:
-    """Cut rows (B, L), filled up by eot, at the first eot."""
-    lengths = (produced != eot).sum(dim=1)
-    return [
-        Hypothesis(tokens[:length], score, length < limit)
-        for tokens, length, score, limit in zip(
-            produced.tolist(), lengths.tolist(), scores.tolist(), limits.tolist(), strict=True
-        )
-    ]
+    ended = (produced != eot).sum(dim=1) < limits
+    return collect(produced, scores, ended, eot)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from espnet_peft.decode.inputs import name
 from espnet_peft.kaldi.timeline import Span
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass
@@ -30,3 +36,28 @@ class Hypothesis:
     shares: Mapping[str, float] = field(default_factory=dict)
     probabilities: Mapping[str, float] = field(default_factory=dict)
     spans: Sequence[Span] = ()
+
+
+def collect(tokens: Tensor, scores: Tensor, ended: Tensor, eot: int) -> list[Hypothesis]:
+    """Hypotheses of tokens (B, L), cut at the first eot that fills them up, with scores (B,).
+
+    ended: (B,) by end-of-text, not by the length limit.
+    """
+    lengths = (tokens != eot).sum(dim=1)
+    columns = (tokens.tolist(), lengths.tolist(), scores.tolist(), ended.tolist())
+    return [
+        Hypothesis(row[:length], score, end)
+        for row, length, score, end in zip(*columns, strict=True)
+    ]
+
+
+def check_scores(results: Sequence[Hypothesis], names: Sequence[str], place: str) -> None:
+    """Raise ValueError that names the results in `place` whose score is no number."""
+    broken = [
+        one for one, result in zip(names, results, strict=True) if not math.isfinite(result.score)
+    ]
+    if broken:
+        raise ValueError(
+            f"{place}: {name(broken)} got a score that is no number;"
+            " the model's weights are broken or --dtype is too narrow"
+        )

@@ -9,6 +9,7 @@ from pathlib import Path
 from espnet_peft.audio.speech import rate_of, read_speech
 from espnet_peft.audio.utterances import MAX_SECONDS
 from espnet_peft.kaldi import read_table
+from espnet_peft.kaldi.layout import BASE
 
 
 @dataclass
@@ -125,7 +126,7 @@ def find_adapters(
     if missing:
         faults.append(f"utt2adapter: {name(missing)} missing, expected all")
     choice = [utt2adapter.get(utt_id) for utt_id in utt_ids]
-    return [None if adapter == "base" else adapter for adapter in choice]
+    return [None if adapter == BASE else adapter for adapter in choice]
 
 
 def find_lengths(

@@ -14,8 +14,8 @@ from espnet_peft.decode.options import SearchOptions, read_options
 from espnet_peft.decode.outputs import write_results, write_speed
 from espnet_peft.decode.recogniser import Recogniser
 from espnet_peft.decode.routed import check_usable
-from espnet_peft.decode.rows import BASE
 from espnet_peft.kaldi import read_table
+from espnet_peft.kaldi.layout import BASE
 from espnet_peft.routing import RoutingOptions, read_routing_options
 from espnet_peft.routing.strategies import ORACLE, check_strategy
 

@@ -10,7 +10,7 @@ import torch
 
 from espnet_peft.decode.options import SearchOptions
 from espnet_peft.decode.route import RoutingTable
-from espnet_peft.decode.rows import BASE
+from espnet_peft.kaldi.layout import BASE
 from espnet_peft.routing import RoutingOptions
 from espnet_peft.routing.strategies import check_served
 

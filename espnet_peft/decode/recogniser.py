@@ -16,7 +16,8 @@ from espnet_peft.decode.options import SearchOptions
 from espnet_peft.decode.readable import Readable
 from espnet_peft.decode.route import RouteClock, RoutingTable
 from espnet_peft.decode.routed import decode_routed
-from espnet_peft.decode.rows import BASE, FrameWeights, Part, search, search_rows
+from espnet_peft.decode.rows import FrameWeights, Part, search, search_rows
+from espnet_peft.kaldi.layout import BASE
 from espnet_peft.models import Prefix
 from espnet_peft.routing import RoutingOptions
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 import torch
 
 from espnet_peft.decode.shared_encoder import SharedEncoder, seconds_now
+from espnet_peft.kaldi.layout import BASE
 from espnet_peft.models import Prefix
 from espnet_peft.routing import Choice, RoutingOptions, Timeline, decide, follow
-from espnet_peft.routing.strategies import BASE, ORACLE, TIMED
+from espnet_peft.routing.strategies import ORACLE, TIMED
 
 
 @dataclass

@@ -10,8 +10,9 @@ import torch
 
 from espnet_peft.decode.hypothesis import Hypothesis
 from espnet_peft.decode.route import Found, find_choices
-from espnet_peft.decode.rows import BASE, FrameWeights, Part, adapters_of_each, free_layers
+from espnet_peft.decode.rows import FrameWeights, Part, adapters_of_each, free_layers
 from espnet_peft.decode.spans import cut_spans, join_spans
+from espnet_peft.kaldi.layout import BASE
 from espnet_peft.routing import Choice, Timeline
 from espnet_peft.routing.strategies import ONE_ADAPTER, ORACLE, check_strategy
 

@@ -14,12 +14,11 @@ from espnet_peft.decode.greedy import greedy
 from espnet_peft.decode.hypothesis import Hypothesis
 from espnet_peft.decode.options import SearchOptions
 from espnet_peft.decode.streams import Streams
+from espnet_peft.kaldi.layout import BASE
 from espnet_peft.models import Prefix
 
 if TYPE_CHECKING:  # its import costs seconds, which the bare base need not pay
     from espnet_peft.adapters import AdapterBank
-
-BASE = "base"  # the name that stands for no adapter
 
 
 @dataclass(frozen=True)

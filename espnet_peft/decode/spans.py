@@ -9,9 +9,8 @@ import torch
 from espnet_peft.audio.batches import make_batches, pad
 from espnet_peft.audio.speech import rate_of_batch
 from espnet_peft.decode.hypothesis import Hypothesis
+from espnet_peft.kaldi.layout import BASE
 from espnet_peft.routing import Timeline
-
-BASE = "base"
 
 
 def cut_spans(

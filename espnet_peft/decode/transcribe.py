@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,7 +12,7 @@ from espnet_peft.audio.batches import make_batches, pad
 from espnet_peft.audio.cut import CutOptions, cut, slices
 from espnet_peft.audio.resample import RATE
 from espnet_peft.audio.stream import stream_audio
-from espnet_peft.decode.hypothesis import Hypothesis
+from espnet_peft.decode.hypothesis import Hypothesis, check_scores
 from espnet_peft.decode.transcript import Segment, Transcript
 
 # Pieces of that many batches are sorted by length. The first batches are made of fewer, so that
@@ -96,11 +95,7 @@ def decode_pieces(pieces: Sequence[Piece], decode: Decode, batch_seconds: float)
         for index, result in zip(batch, decode(speech, sizes), strict=True):
             results[index] = result
     for piece, result in zip(pieces, results, strict=True):
-        if not math.isfinite(result.score):
-            raise ValueError(
-                f"{piece.transcript.audio}: the piece at {piece.start:.2f} s got a score that is no"
-                " number; the model's weights are broken or --dtype is too narrow"
-            )
+        check_scores([result], [f"the piece at {piece.start:.2f} s"], piece.transcript.audio)
         piece.transcript.segments.append(to_segment(piece, result))
 
 

@@ -50,5 +50,8 @@ FILES: dict[str, FileLayout] = {
     "cmvn.scp": FileLayout("spk", "rest", "feats"),
 }
 
+# The name that stands for no adapter: in utt2adapter, as a system and as a strategy.
+BASE = "base"
+
 # One-line settings that hold for the whole directory and travel with copies of it.
 SETTINGS: tuple[str, ...] = ("frame_shift", "feats_type", "num_channels")

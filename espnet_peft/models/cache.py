@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -30,12 +31,12 @@ class Cache:
         followers: whatever else is kept by row; each one's `select(index)` is called by `reorder`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, followers: Sequence[Follower] = ()) -> None:
         self.length = 0
         self.prefix = 0
         self.rows: Tensor | None = None
         self.cross_mask: Tensor | None = None
-        self.followers: list[Follower] = []
+        self.followers = list(followers)
         self._self: list[tuple[Tensor, Tensor]] = []
         self._cross: list[tuple[Tensor, Tensor]] = []
 

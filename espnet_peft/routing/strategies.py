@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from espnet_peft.kaldi.layout import BASE
 from espnet_peft.routing.families import best_in_best_family
 from espnet_peft.routing.options import RoutingOptions
 
-ORACLE, BASE = "oracle", "base"
+ORACLE = "oracle"
 _SUM_TOLERANCE = 1e-3
 
 

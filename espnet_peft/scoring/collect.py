@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-BASE = "base"
+from espnet_peft.kaldi.layout import BASE
+
 ALL = "all"  # stands for the language where a set has several
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from espnet_peft.scoring.collect import ALL, BASE, mean_known, read_json
+from espnet_peft.kaldi.layout import BASE
+from espnet_peft.scoring.collect import ALL, mean_known, read_json
 from espnet_peft.scoring.files import read_lines
 
 ORACLE = "oracle"

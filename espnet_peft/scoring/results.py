@@ -5,7 +5,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_peft.scoring.collect import BASE, Row, Run, Table
+from espnet_peft.kaldi.layout import BASE
+from espnet_peft.scoring.collect import Row, Run, Table
 from espnet_peft.scoring.tables import NONE, columns, pipes, widths
 
 _SYSTEM_NAMES = {BASE: "zero-shot"}

@@ -4,7 +4,8 @@ import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_peft.scoring.collect import ALL, BASE, mean_known, read_json
+from espnet_peft.kaldi.layout import BASE
+from espnet_peft.scoring.collect import ALL, mean_known, read_json
 from espnet_peft.scoring.collect_routes import ORACLE, RouteRow, RouteRun, RouteTable, find_plain
 from espnet_peft.scoring.tables import NONE, columns, pipes, widths
 
