@@ -32,17 +32,14 @@ def main(argv: list[str] | None = None) -> None:
     args = get_parser().parse_args(argv)
     logging.basicConfig(level=args.log_level.upper(), format="%(asctime)s %(message)s")
     lengths = seconds_of(args.crop_seconds)
-    if args.num_threads < 1:
-        raise ValueError(f"--num_threads: found {args.num_threads}, expected at least 1")
-    import torch
-
     from espnet_peft.models import load_base
+    from espnet_peft.models.device import set_threads
     from espnet_peft.routing.evaluate import evaluate_router
     from espnet_peft.routing.metrics import result_text
     from espnet_peft.routing.router import Router
     from espnet_peft.routing.token_router import TokenRouter
 
-    torch.set_num_threads(args.num_threads)
+    set_threads(args.num_threads)
     model = load_base(args.base_model, args.device)
     if args.router == "token":
         router = TokenRouter(model, args.languages.split())

@@ -36,15 +36,12 @@ def main(argv: list[str] | None = None) -> None:
         found = f"{len(args.data_dir)} --data_dir and {len(args.out_dir)} --out_dir"
         raise ValueError(f"command line: {found}, expected as many of each")
     config = settings(args)
-    import torch
-
     from espnet_peft.kaldi import read_table
     from espnet_peft.models import load_base
+    from espnet_peft.models.device import set_threads
     from espnet_peft.routing.states import extract_states
 
-    if args.num_threads < 1:
-        raise ValueError(f"--num_threads: found {args.num_threads}, expected at least 1")
-    torch.set_num_threads(args.num_threads)
+    set_threads(args.num_threads)
     keys = set(read_table(args.key_file)) if args.key_file else None
     model = load_base(args.base_model, args.device)
     for data_dir, out_dir in zip(args.data_dir, args.out_dir, strict=True):

@@ -36,12 +36,9 @@ def main(argv: list[str] | None = None) -> None:
     languages = args.languages.split()
     if len(languages) < 2 or len(set(languages)) < len(languages):
         raise ValueError(f"--languages: found {args.languages!r}, expected two or more, each once")
-    if args.num_threads < 1:
-        raise ValueError(f"--num_threads: found {args.num_threads}, expected at least 1")
-    import torch
-
     from espnet_peft.kaldi.table import write_bytes
     from espnet_peft.models import load_base
+    from espnet_peft.models.device import set_threads
     from espnet_peft.routing.config import RouterConfig, read_router_config
     from espnet_peft.routing.figures import plot_training
     from espnet_peft.routing.router import Router
@@ -49,7 +46,7 @@ def main(argv: list[str] | None = None) -> None:
     from espnet_peft.routing.train import describe, train_classifier
     from espnet_peft.scoring.results import git_hash
 
-    torch.set_num_threads(args.num_threads)
+    set_threads(args.num_threads)
     config = read_router_config(args.config) if args.config else RouterConfig()
     model = load_base(args.base_model)
     check_layers(model, config.layers, args.config or "layers")

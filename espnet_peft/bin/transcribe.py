@@ -100,17 +100,15 @@ def load(args: argparse.Namespace):
     import torch
 
     from espnet_peft.audio.cut import CutOptions
-    from espnet_peft.decode.job import check_device
     from espnet_peft.decode.options import read_options
     from espnet_peft.decode.transcriber import find_adapters, load_transcriber
+    from espnet_peft.models.device import check_device, set_threads
     from espnet_peft.routing import read_routing_options
 
     cut_options = CutOptions(args.max_seconds, args.min_pause, args.padding, args.lead)
     check_device(args.device)
     if args.num_threads is not None:
-        if args.num_threads < 1:
-            raise ValueError(f"--num_threads: found {args.num_threads}, expected at least 1")
-        torch.set_num_threads(args.num_threads)
+        set_threads(args.num_threads)
     router = args.router
     if args.adapters_dir:
         adapters = find_adapters(args.adapters_dir) | adapters

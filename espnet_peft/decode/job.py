@@ -9,13 +9,14 @@ from pathlib import Path
 import torch
 
 from espnet_peft.decode.decode_set import decode_set
-from espnet_peft.decode.inputs import name, read_decode_set
+from espnet_peft.decode.inputs import DecodeSet, name, read_decode_set
 from espnet_peft.decode.options import SearchOptions, read_options
 from espnet_peft.decode.outputs import write_results, write_speed
 from espnet_peft.decode.recogniser import Recogniser
 from espnet_peft.decode.routed import check_usable
 from espnet_peft.kaldi import read_table
 from espnet_peft.kaldi.layout import BASE
+from espnet_peft.models.device import check_device, set_threads
 from espnet_peft.routing import RoutingOptions, read_routing_options
 from espnet_peft.routing.strategies import ORACLE, check_strategy
 
@@ -45,13 +46,8 @@ def run_job(
     ValueError or OSError on faults of the user; then no result is written.
     """
     started = time.perf_counter() if started is None else started
-    if num_threads < 1:
-        raise ValueError(f"--num_threads: found {num_threads}, expected at least 1")
-    if max_adapters is not None and max_adapters < 1:
-        raise ValueError(f"--max_adapters: found {max_adapters}, expected at least 1")
-    torch.set_num_threads(num_threads)
+    set_threads(num_threads)
     check_device(device)
-    options = read_options(config) if config else SearchOptions()
     routes, routing = None, None
     if strategy is None:
         routes = choose_routes(adapters, utt2adapter)
@@ -61,7 +57,7 @@ def run_job(
     recogniser = Recogniser.load(
         base_model,
         adapters,
-        options,
+        read_options(config) if config else SearchOptions(),
         device,
         getattr(torch, dtype),
         # In a narrow dtype, merged weights would lose an adapter's small changes.
@@ -71,11 +67,39 @@ def run_job(
         base_languages=base_languages,
         max_adapters=max_adapters,
     )
+    data = read_for(recogniser, data_dir, strategy, language, routes, key_file)
+    Path(out_dir).mkdir(parents=True, exist_ok=True)  # a wrong place is found before the work
+    loaded = time.perf_counter()
+    results = decode_set(recogniser, data, strategy)
+    decode_seconds = time.perf_counter() - loaded
+    speed = decode_speed(data, decode_seconds)
+    speed |= {
+        "load_seconds": round(loaded - started, 3),
+        "num_threads": torch.get_num_threads(),
+        "device": device,
+        "beam_size": recogniser.options.beam_size,
+    }
+    if strategy is not None:
+        speed |= route_speed(recogniser, strategy, decode_seconds)
+    write_results(out_dir, data.utt_ids, results, routed=strategy is not None)
+    write_speed(out_dir, speed)
+    return speed
+
+
+def read_for(
+    recogniser: Recogniser,
+    data_dir: str,
+    strategy: str | None,
+    language: str | None,
+    routes: Mapping[str, str] | str | None,
+    key_file: str | None,
+) -> DecodeSet:
+    """What this recogniser is to decode; ValueError where it cannot by that strategy."""
     wants_languages = None
     if strategy is not None:
         wants_languages = recogniser.table.router is None or language is not None
         check_usable(recogniser, strategy, wants_languages)
-    data = read_decode_set(
+    return read_decode_set(
         data_dir,
         language=language,
         known_languages=recogniser.model.tokenizer.languages,
@@ -84,26 +108,17 @@ def run_job(
         key_file=key_file,
         n_mels=recogniser.model.dims.n_mels,
     )
-    Path(out_dir).mkdir(parents=True, exist_ok=True)  # a wrong place is found before the work
-    loaded = time.perf_counter()
-    results = decode_set(recogniser, data, strategy)
-    decode_seconds = time.perf_counter() - loaded
+
+
+def decode_speed(data: DecodeSet, seconds: float) -> dict:
+    """How much was decoded in so many seconds, and their ratio."""
     audio_seconds = sum(data.lengths) / data.units_per_second
-    speed = {
+    return {
         "utterances": len(data.utt_ids),
         "audio_seconds": round(audio_seconds, 3),
-        "decode_seconds": round(decode_seconds, 4),
-        "rtf": round(decode_seconds / audio_seconds, 6),
-        "load_seconds": round(loaded - started, 3),
-        "num_threads": torch.get_num_threads(),
-        "device": device,
-        "beam_size": options.beam_size,
+        "decode_seconds": round(seconds, 4),
+        "rtf": round(seconds / audio_seconds, 6),
     }
-    if strategy is not None:
-        speed |= route_speed(recogniser, strategy, decode_seconds)
-    write_results(out_dir, data.utt_ids, results, routed=strategy is not None)
-    write_speed(out_dir, speed)
-    return speed
 
 
 def route_speed(recogniser: Recogniser, strategy: str, decode_seconds: float) -> dict:
@@ -119,17 +134,6 @@ def route_speed(recogniser: Recogniser, strategy: str, decode_seconds: float) ->
         "prefix_shared": clock.shared == clock.utterances,
         "adapters_loaded": len(recogniser.adapters if bank is None else bank.resident),
     }
-
-
-def check_device(device: str) -> None:
-    """Raise ValueError where torch has no such device."""
-    try:
-        wanted = torch.device(device)
-    except RuntimeError:
-        raise ValueError(f"--device {device}: expected cpu, cuda or cuda:<number>") from None
-    if wanted.type == "cuda" and (wanted.index or 0) >= torch.cuda.device_count():
-        found = torch.cuda.device_count()
-        raise ValueError(f"--device {device}: found {found} usable GPUs; use --device cpu")
 
 
 def check_choice(strategy: str, router: str | None, utt2adapter: str | None) -> None:

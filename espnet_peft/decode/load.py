@@ -34,6 +34,8 @@ def load_recogniser(
     """Work behind `Recogniser.load`; cls is the recogniser's class."""
     from espnet_peft.models import load_base
 
+    if max_adapters is not None and max_adapters < 1:
+        raise ValueError(f"--max_adapters: found {max_adapters}, expected at least 1")
     if BASE in adapters:
         raise ValueError(f"adapter name {BASE}: stands for no adapter; choose another name")
     routed = router is not None or routing is not None

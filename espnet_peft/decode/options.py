@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
+
+from espnet_peft.routing.settings import is_int, is_number, make_settings, read_settings
 
 
 @dataclass(frozen=True)
@@ -79,40 +81,11 @@ def find_faults(options: SearchOptions) -> list[str]:
     ]
 
 
-def is_int(value: object, least: int) -> bool:
-    """Whether value is an integer (no bool) of at least `least`."""
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def is_number(value: object, least: float) -> bool:
-    """Whether value is a finite number (no bool) of at least `least`."""
-    is_real = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_real and least <= value < float("inf")
-
-
 def options_from_dict(values: Mapping, place: str = "search options") -> SearchOptions:
     """Make options from a mapping; unknown keys and bad values raise ValueError naming `place`."""
-    known = [field.name for field in fields(SearchOptions)]
-    unknown = [str(key) for key in values if key not in known]
-    if unknown:
-        raise ValueError(f"{place}: unknown key {', '.join(unknown)}; there are {', '.join(known)}")
-    try:
-        return SearchOptions(**values)
-    except ValueError as error:
-        raise ValueError(f"{place}: {error}") from None
+    return make_settings(SearchOptions, values, place)
 
 
 def read_options(path: str | Path) -> SearchOptions:
     """Read options from a flat YAML file; an empty file gives the defaults."""
-    import yaml
-
-    with open(path, encoding="utf-8") as stream:
-        try:
-            values = yaml.safe_load(stream)
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path}: no YAML: {' '.join(str(error).split())}") from None
-    if values is None:
-        values = {}
-    if not isinstance(values, dict):
-        raise ValueError(f"{path}: found {type(values).__name__}, expected lines of `key: value`")
-    return options_from_dict(values, str(path))
+    return read_settings(SearchOptions, path)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from espnet_peft.routing.settings import is_int, is_number, make_settings, read_settings
 
 HEAD_NAMES = ("linear", "mlp", "cnn", "lstm", "attention")
 POOLINGS = ("mean", "mean_std")
@@ -70,7 +72,7 @@ class RouterConfig:
 
 def find_faults(config: RouterConfig) -> list[str]:
     """Name every setting whose value is of the wrong type or out of range."""
-    odd = _int(config.kernel_size, 1) and config.kernel_size % 2 == 1
+    odd = is_int(config.kernel_size, 1) and config.kernel_size % 2 == 1
     checks = {
         "layers": (_rising(config.layers, 0), "rising layer numbers, as [1] or [1, 2]"),
         "head": (config.head in HEAD_NAMES, f"one of {', '.join(HEAD_NAMES)}"),
@@ -78,26 +80,26 @@ def find_faults(config: RouterConfig) -> list[str]:
         "hidden_dims": (_ints(config.hidden_dims, 1), "a list of sizes"),
         "kernel_size": (odd, "an odd number"),
         "crop_seconds": (_span(config.crop_seconds), "[shortest, longest] in seconds"),
-        "crop_share": (_number(config.crop_share, 0, 1), "a number from 0 to 1"),
+        "crop_share": (is_number(config.crop_share, 0, 1), "a number from 0 to 1"),
         "max_per_language": (
-            config.max_per_language is None or _int(config.max_per_language, 1),
+            config.max_per_language is None or is_int(config.max_per_language, 1),
             "null or an integer of at least 1",
         ),
-        "weight_decay": (_number(config.weight_decay, 0), "a number of at least 0"),
+        "weight_decay": (is_number(config.weight_decay, 0), "a number of at least 0"),
         "other_quantile": (
-            _number(config.other_quantile, 0, 1) and config.other_quantile < 1,
+            is_number(config.other_quantile, 0, 1) and config.other_quantile < 1,
             "a number from 0 to 1",
         ),
     }
-    checks["n_crops"] = (_int(config.n_crops, 0), "an integer of at least 0")
+    checks["n_crops"] = (is_int(config.n_crops, 0), "an integer of at least 0")
     for name in ("channels", "batch_size", "epoch_items", "max_epochs", "patience"):
-        checks[name] = (_int(getattr(config, name), 1), "an integer of at least 1")
+        checks[name] = (is_int(getattr(config, name), 1), "an integer of at least 1")
     for name in ("dropout", "input_dropout"):
         value = getattr(config, name)
-        checks[name] = (_number(value, 0, 1) and value < 1, "a number from 0 to below 1")
+        checks[name] = (is_number(value, 0, 1) and value < 1, "a number from 0 to below 1")
     for name in ("learning_rate", "window_seconds", "hop_seconds"):
         value = getattr(config, name)
-        checks[name] = (_number(value, 0) and value > 0, "a number above 0")
+        checks[name] = (is_number(value, 0) and value > 0, "a number above 0")
     return [
         f"{name}: found {getattr(config, name)!r}, expected {wanted}"
         for name, (good, wanted) in checks.items()
@@ -105,17 +107,8 @@ def find_faults(config: RouterConfig) -> list[str]:
     ]
 
 
-def _int(value: object, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
-
-
-def _number(value: object, least: float, most: float = 1e30) -> bool:
-    real = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return real and least <= value <= most
-
-
 def _ints(values: object, least: int) -> bool:
-    return isinstance(values, tuple) and bool(values) and all(_int(v, least) for v in values)
+    return isinstance(values, tuple) and bool(values) and all(is_int(v, least) for v in values)
 
 
 def _rising(values: object, least: int) -> bool:
@@ -123,33 +116,15 @@ def _rising(values: object, least: int) -> bool:
 
 
 def _span(value: object) -> bool:
-    pair = isinstance(value, tuple) and len(value) == 2 and all(_number(v, 0) for v in value)
+    pair = isinstance(value, tuple) and len(value) == 2 and all(is_number(v, 0) for v in value)
     return pair and 0 < value[0] <= value[1]
 
 
 def config_from_dict(values: Mapping, place: str = "router settings") -> RouterConfig:
     """Make settings from a mapping; unknown keys and bad values raise ValueError with `place`."""
-    known = [field.name for field in fields(RouterConfig)]
-    unknown = [str(key) for key in values if key not in known]
-    if unknown:
-        raise ValueError(f"{place}: unknown key {', '.join(unknown)}; there are {', '.join(known)}")
-    try:
-        return RouterConfig(**values)
-    except ValueError as error:
-        raise ValueError(f"{place}: {error}") from None
+    return make_settings(RouterConfig, values, place)
 
 
 def read_router_config(path: str | Path) -> RouterConfig:
     """Read settings from a flat YAML file; an empty file gives the defaults."""
-    import yaml
-
-    with open(path, encoding="utf-8") as stream:
-        try:
-            values = yaml.safe_load(stream)
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path}: no YAML: {' '.join(str(error).split())}") from None
-    if values is None:
-        values = {}
-    if not isinstance(values, dict):
-        raise ValueError(f"{path}: found {type(values).__name__}, expected lines of `key: value`")
-    return config_from_dict(values, str(path))
+    return read_settings(RouterConfig, path)

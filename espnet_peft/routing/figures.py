@@ -25,7 +25,7 @@ def plot_confusion(table: dict[str, dict[str, int]], path: str | Path) -> None:
     axes.set_yticks(range(len(rows)), rows)
     axes.set_xlabel("found")
     axes.set_ylabel("true")
-    _save(figure, path)
+    save_png(figure, path)
 
 
 def plot_length(bins: Sequence[dict], crops: Sequence[dict], path: str | Path) -> None:
@@ -45,7 +45,7 @@ def plot_length(bins: Sequence[dict], crops: Sequence[dict], path: str | Path) -
     axes.grid(alpha=0.3)
     if bins or crops:
         axes.legend()
-    _save(figure, path)
+    save_png(figure, path)
 
 
 def plot_training(curve: Sequence[dict[str, float]], path: str | Path) -> None:
@@ -57,7 +57,7 @@ def plot_training(curve: Sequence[dict[str, float]], path: str | Path) -> None:
     axes.set_ylabel("cross-entropy")
     axes.grid(alpha=0.3)
     axes.legend()
-    _save(figure, path)
+    save_png(figure, path)
 
 
 def _figure(width: float, height: float):
@@ -70,8 +70,9 @@ def _figure(width: float, height: float):
     return figure, figure.add_subplot()
 
 
-def _save(figure, path: str | Path) -> None:
+def save_png(figure, path: str | Path, dpi: int = 100) -> None:
+    """Write a figure of matplotlib, in one piece."""
     path = Path(path)
     temporary = path.with_name(path.name + ".tmp")
-    figure.savefig(temporary, format="png", dpi=100)
+    figure.savefig(temporary, format="png", dpi=dpi)
     os.replace(temporary, path)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from espnet_peft.routing.settings import is_int, is_number, read_settings
 
 
 @dataclass(frozen=True)
@@ -45,20 +45,16 @@ class RoutingOptions:
 
 def find_faults(options: RoutingOptions) -> list[str]:
     """Name every option whose value is of the wrong type or out of range."""
-    top_k = options.top_k
     checks = {
-        "threshold": (_is_number(options.threshold, 0, 1), "a number from 0 to 1"),
-        "top_k": (
-            isinstance(top_k, int) and not isinstance(top_k, bool) and top_k >= 1,
-            "an integer of at least 1",
-        ),
+        "threshold": (is_number(options.threshold, 0, 1), "a number from 0 to 1"),
+        "top_k": (is_int(options.top_k, 1), "an integer of at least 1"),
         "min_weight": (
-            _is_number(options.min_weight, 0, 1) and options.min_weight < 1,
+            is_number(options.min_weight, 0, 1) and options.min_weight < 1,
             "a number from 0 to less than 1",
         ),
-        "smooth_seconds": (_is_number(options.smooth_seconds, 0), "a number of at least 0"),
-        "min_dwell_seconds": (_is_number(options.min_dwell_seconds, 0), "a number of at least 0"),
-        "switch_penalty": (_is_number(options.switch_penalty, 0), "a number of at least 0"),
+        "smooth_seconds": (is_number(options.smooth_seconds, 0), "a number of at least 0"),
+        "min_dwell_seconds": (is_number(options.min_dwell_seconds, 0), "a number of at least 0"),
+        "switch_penalty": (is_number(options.switch_penalty, 0), "a number of at least 0"),
         "families": (
             isinstance(options.families, Mapping)
             and all(isinstance(name, str) for name in options.families)
@@ -97,31 +93,9 @@ def _is_names(members: object) -> bool:
     )
 
 
-def _is_number(value: object, least: float, most: float = math.inf) -> bool:
-    is_real = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_real and least <= value <= most and value < math.inf
-
-
 def read_routing_options(path: str | Path) -> RoutingOptions:
     """Read a YAML file of `key: value` lines; an empty file gives the defaults.
 
     Raises ValueError for unknown keys and bad values, with the file's name.
     """
-    import yaml
-
-    with open(path, encoding="utf-8") as stream:
-        try:
-            values = yaml.safe_load(stream)
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path}: no YAML: {' '.join(str(error).split())}") from None
-    values = {} if values is None else values
-    if not isinstance(values, dict):
-        raise ValueError(f"{path}: found {type(values).__name__}, expected lines of `key: value`")
-    known = [item.name for item in dataclasses.fields(RoutingOptions)]
-    unknown = [str(key) for key in values if key not in known]
-    if unknown:
-        raise ValueError(f"{path}: unknown key {', '.join(unknown)}; there are {', '.join(known)}")
-    try:
-        return RoutingOptions(**values)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+    return read_settings(RoutingOptions, path)

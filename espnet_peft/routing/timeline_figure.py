@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import textwrap
 import unicodedata
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from espnet_peft.kaldi.table import write_bytes
 from espnet_peft.kaldi.timeline import Span
+from espnet_peft.routing.figures import save_png
 from espnet_peft.scoring.timeline import score_timeline
 
 # Colours that people with any colour vision tell apart (Okabe and Ito 2008).
@@ -54,7 +55,7 @@ def draw(picture: Picture, path: str | Path) -> None:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     sidecar = path.with_suffix(".txt")
-    _replace(sidecar, describe(picture).encode("utf-8"))
+    write_bytes(sidecar, describe(picture).encode("utf-8"))
     seconds = len(picture.samples) / picture.rate
     names = dict.fromkeys([*picture.languages, *(s.language for s in picture.true)])
     colours = {name: _COLOURS[k % len(_COLOURS)] for k, name in enumerate(names)}
@@ -85,9 +86,7 @@ def draw(picture: Picture, path: str | Path) -> None:
     figure.text(
         0.012, 0.08 / height, text, fontsize=9, va="bottom", family=families, linespacing=1.3
     )
-    temporary = path.with_name(path.name + ".tmp")
-    figure.savefig(temporary, format="png", dpi=_DPI)
-    os.replace(temporary, path)
+    save_png(figure, path, _DPI)
 
 
 def _draw_wave(axes, picture: Picture, colours: Mapping[str, str]) -> None:
@@ -240,9 +239,3 @@ def describe(picture: Picture) -> str:
         f"{name}   {text}" for name, text in (("ref", picture.ref), ("hyp", picture.hyp)) if text
     ]
     return "\n".join(lines) + "\n"
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(content)
-    os.replace(temporary, path)
