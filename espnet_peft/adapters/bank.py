@@ -18,7 +18,7 @@ from espnet_peft.adapters.storage import checked_config
 from espnet_peft.adapters.wrap import wrappers
 
 BASE = "base"  # the name that stands for no adapter
-KEPT_PLANS = 16  # sets of adapters for which the next batch finds all prepared
+KEPT_PLANS = 128  # sets of adapters for which the next batch finds all prepared
 
 
 @dataclass(frozen=True)
