@@ -202,6 +202,7 @@ class AdapterBank:
             spare = [one for one in self._loaded if one not in in_use]
             while self._size is not None and len(self._loaded) > self._size and spare:
                 self.unload(spare.pop(0))
+            self._plan((name,), False)  # most batches use one adapter, and the next one may at once
         self._loaded.move_to_end(name)
 
     def _require(self, name: str) -> Known:
