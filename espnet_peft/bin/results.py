@@ -17,8 +17,14 @@ def get_parser() -> argparse.ArgumentParser:
         nargs="+",
         help="directory of a base model, exp/<base_tag>, or exp for all; several are several seeds",
     )
-    parser.add_argument("--out", default="RESULTS.md", help="file to write (default: RESULTS.md)")
-    parser.add_argument("--title", default="Results", help="heading of the file")
+    add_table_options(parser, "RESULTS.md", "Results")
+    return parser
+
+
+def add_table_options(parser: argparse.ArgumentParser, out: str, title: str) -> None:
+    """Options of commands that write a file of tables; out and title are the defaults."""
+    parser.add_argument("--out", default=out, help=f"file to write (default: {out})")
+    parser.add_argument("--title", default=title, help="heading of the file")
     parser.add_argument(
         "--setting",
         action="append",
@@ -27,7 +33,6 @@ def get_parser() -> argparse.ArgumentParser:
         help="a setting to name at the top of the file; may be given again",
     )
     parser.add_argument("--log_level", default="INFO", help="DEBUG, INFO, WARNING or ERROR")
-    return parser
 
 
 def read_settings(pairs: list[str]) -> dict[str, str]:

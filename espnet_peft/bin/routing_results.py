@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from espnet_peft.bin import run
-from espnet_peft.bin.results import read_settings
+from espnet_peft.bin.results import add_table_options, read_settings
 
 PROG = "routing_results"
 
@@ -29,16 +29,7 @@ def get_parser() -> argparse.ArgumentParser:
         help="the sets hold several languages an utterance: compare with <set>_segments, the same "
         "audio in pieces, and show timeline.json of score_timeline",
     )
-    parser.add_argument("--out", default="RESULTS_routing.md", help="file to write")
-    parser.add_argument("--title", default="Routing", help="heading of the file")
-    parser.add_argument(
-        "--setting",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help="a setting to name at the top of the file; may be given again",
-    )
-    parser.add_argument("--log_level", default="INFO", help="DEBUG, INFO, WARNING or ERROR")
+    add_table_options(parser, "RESULTS_routing.md", "Routing")
     return parser
 
 

@@ -13,6 +13,7 @@ from espnet_peft.decode.hypothesis import Hypothesis
 from espnet_peft.kaldi import write_table
 from espnet_peft.kaldi.table import write_bytes
 from espnet_peft.kaldi.timeline import write_timeline
+from espnet_peft.routing.metrics import langprob_text
 
 TIMELINE = "timeline"
 ROUTED_FILES = ("utt2adapter", "utt2lang", "utt2langprob", TIMELINE)
@@ -53,10 +54,7 @@ def routed_columns(results: Sequence[Hypothesis]) -> dict[str, list[str]]:
     if all(result.language for result in results):
         columns["utt2lang"] = [result.language for result in results]
     if all(result.probabilities for result in results):
-        columns["utt2langprob"] = [
-            " ".join(f"{name} {p:.4f}" for name, p in sorted(result.probabilities.items()))
-            for result in results
-        ]
+        columns["utt2langprob"] = [langprob_text(result.probabilities) for result in results]
     return columns
 
 

@@ -16,7 +16,7 @@ from espnet_peft.kaldi.table import write_bytes
 from espnet_peft.models import Whisper
 from espnet_peft.routing.crops import crop, crop_places
 from espnet_peft.routing.figures import plot_confusion, plot_length
-from espnet_peft.routing.metrics import by_length, result_text, summarise
+from espnet_peft.routing.metrics import by_length, langprob_text, result_text, summarise
 from espnet_peft.routing.router import Router
 from espnet_peft.routing.speech import Item, SpeechSet, batches, open_set, read_languages
 from espnet_peft.routing.token_router import TokenRouter
@@ -87,11 +87,8 @@ def write_langprob(
     path: str | Path, utt_ids: Sequence[str], probabilities: Tensor, languages: Sequence[str]
 ) -> None:
     """Write `<utt_id> <language> <probability> ...`, the languages in byte order."""
-    order = sorted(range(len(languages)), key=lambda k: languages[k])
-    rows = {}
-    for utt_id, row in zip(utt_ids, probabilities.tolist(), strict=True):
-        rows[utt_id] = " ".join(f"{languages[k]} {row[k]:.4f}" for k in order)
-    write_table(path, rows)
+    rows = [langprob_text(dict(zip(languages, row, strict=True))) for row in probabilities.tolist()]
+    write_table(path, dict(zip(utt_ids, rows, strict=True)))
 
 
 def _route(router: Router | TokenRouter, model: Whisper, items: Iterable[Item], rate: int) -> dict:

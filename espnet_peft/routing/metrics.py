@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -141,3 +141,8 @@ def _matrix(table: dict[str, dict[str, int]]) -> list[str]:
     for name, row in table.items():
         lines.append(name.ljust(width) + "".join(str(n).rjust(width) for n in row.values()))
     return lines
+
+
+def langprob_text(probabilities: Mapping[str, float]) -> str:
+    """A value of utt2langprob: `<language> <probability> ...`, the languages in byte order."""
+    return " ".join(f"{name} {p:.4f}" for name, p in sorted(probabilities.items()))

@@ -43,7 +43,7 @@ def test_code_switched_sets(root, data):
     assert status == 0 and output.count("is up to date") == 2
     assert (data / "cs_intra" / "timeline").stat().st_mtime_ns == before
     status, output = run(root, script, "--kinds", "mixed", data / "cs", *sources)
-    assert status == 1 and "--kinds 'mixed': expected some of: inter intra rapid" in output
+    assert status == 1 and "found mixed, expected some of: inter intra rapid" in output
     status, output = run(root, script, data / "cs")
     assert status == 1 and "expected 2 arguments or more, found 1" in output
     status, output = run(root, script, "--seed", "x", data / "one", *sources)

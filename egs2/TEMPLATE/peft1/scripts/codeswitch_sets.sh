@@ -14,9 +14,7 @@ help_message="Usage: $0 [options] <out-prefix> <data-dir>..., for example $0 dat
 [ $# -ge 2 ] || die "expected 2 arguments or more, found $#. ${help_message}"
 prefix=$1
 shift
-for kind in ${kinds}; do
-    [[ " inter intra rapid " == *" ${kind} "* ]] || die "--kinds '${kinds}': expected some of: inter intra rapid"
-done
+some_of kinds inter intra rapid
 
 inputs=()
 for x in "$@"; do

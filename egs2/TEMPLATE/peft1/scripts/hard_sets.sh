@@ -13,9 +13,7 @@ help_message="Usage: $0 [options] <data-dir> [<out-prefix>]"
 [ $# -eq 1 ] || [ $# -eq 2 ] || die "expected 1 or 2 arguments, found $#. ${help_message}"
 data=$1
 prefix=${2:-$1}
-for kind in ${kinds}; do
-    [[ " short noise " == *" ${kind} "* ]] || die "--kinds '${kinds}': expected some of: short noise"
-done
+some_of kinds short noise
 
 need 1 "${data}/wav.scp" "${data}/text" "${data}/utt2lang"
 mapfile -t inputs < <(data_files "${data}")
