@@ -10,7 +10,14 @@ import torch
 from espnet_peft.decode.shared_encoder import SharedEncoder, seconds_now
 from espnet_peft.kaldi.layout import BASE
 from espnet_peft.models import Prefix
-from espnet_peft.routing import Choice, RoutingOptions, Timeline, decide, follow
+from espnet_peft.routing import (
+    Choice,
+    RoutingOptions,
+    Timeline,
+    decide,
+    follow,
+    measure_loudness,
+)
 from espnet_peft.routing.strategies import ORACLE, TIMED
 
 
@@ -97,10 +104,13 @@ def find_choices(
     timelines = None
     if strategy in TIMED:
         frames = routed.frames.float().cpu()
-        timelines = [
-            follow(own[:size], router.languages, table.options, *others)
-            for own, size in zip(frames, routed.prefix.spoken.tolist(), strict=True)
-        ]
+        timelines = []
+        rows = zip(frames, routed.prefix.spoken.tolist(), speech, lengths.tolist(), strict=True)
+        for own, size, audio, length in rows:
+            loudness = measure_loudness(audio[:length].float().cpu(), size)
+            timelines.append(
+                follow(own[:size], router.languages, table.options, *others, loudness=loudness)
+            )
         choices = [timeline.choice for timeline in timelines]
     else:
         choices = decide(strategy, probabilities, router.languages, table.options, *others)

@@ -1,6 +1,7 @@
 """Choice of the adapter for each utterance."""
 
 from espnet_peft.routing.frames import Timeline, follow
+from espnet_peft.routing.loudness import measure_loudness
 from espnet_peft.routing.options import RoutingOptions, read_routing_options
 from espnet_peft.routing.strategies import STRATEGIES, Choice, decide
 
@@ -11,5 +12,6 @@ __all__ = [
     "Timeline",
     "decide",
     "follow",
+    "measure_loudness",
     "read_routing_options",
 ]

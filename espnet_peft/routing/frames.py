@@ -46,18 +46,22 @@ def follow(
     base_languages: Collection[str] = (),
     other_threshold: float = 0.0,
     frame_seconds: float = FRAME_SECONDS,
+    loudness: Sequence[float] | None = None,
 ) -> Timeline:
     """Find the spans of one utterance and the adapters of its spans and frames.
 
     posteriors: (T, C) calibrated, T >= 1 frames of real audio, on the CPU. Other arguments as in
-    `decide`. A span whose mean probabilities stay below other_threshold goes to the bare base.
+    `decide`. loudness: (T,) from 0, a pause, to 1 (`measure_loudness`), which makes a change in
+    speech dearer than one in a pause; None: all frames are alike, and loud_penalty has no effect.
+    A span whose mean probabilities stay below other_threshold goes to the bare base.
     Raises ValueError as `decide` does.
     """
     check_served(languages, adapters, base_languages)
     raw = check_probabilities(posteriors, languages)
     smoothed = smooth(raw, options.smooth_seconds, frame_seconds)
     dwell = max(1, round(options.min_dwell_seconds / frame_seconds))
-    bounds, labels = segment(smoothed, dwell, options.switch_penalty, frame_seconds)
+    penalty = switch_penalties(len(raw), options, loudness)
+    bounds, labels = segment(smoothed, dwell, penalty, frame_seconds)
     means = np.stack([raw[a:b].mean(axis=0) for a, b in bounds])
     spans, choices = [], []
     for (a, b), label, mean in zip(bounds, labels, means, strict=True):
@@ -73,6 +77,23 @@ def follow(
     whole = np.repeat(means, [b - a for a, b in bounds], axis=0).mean(axis=0)
     choice = choose("soft", whole, languages, options, adapters, other_threshold)
     return Timeline(spans, choices, weights, names, choice)
+
+
+def switch_penalties(
+    count: int, options: RoutingOptions, loudness: Sequence[float] | None
+) -> np.ndarray | float:
+    """What a change of language before each of `count` frames costs; one number for all alike.
+
+    Raises ValueError where there is not one loudness for each frame.
+    """
+    if loudness is None:
+        return options.switch_penalty
+    loud = np.asarray(loudness, dtype=np.float64)
+    if loud.shape != (count,):
+        raise ValueError(f"loudness: shape {loud.shape}, expected ({count},), one for each frame")
+    # A change lies between two frames: the quieter of them says whether there is a pause.
+    quieter = np.minimum(loud, np.concatenate([loud[:1], loud[:-1]]))
+    return options.switch_penalty + options.loud_penalty * quieter
 
 
 def smooth(values: np.ndarray, seconds: float, frame_seconds: float = FRAME_SECONDS) -> np.ndarray:
@@ -93,15 +114,16 @@ def smooth(values: np.ndarray, seconds: float, frame_seconds: float = FRAME_SECO
 def segment(
     posteriors: np.ndarray,
     min_dwell: int,
-    switch_penalty: float = 0.0,
+    switch_penalty: Sequence[float] | float = 0.0,
     frame_seconds: float = FRAME_SECONDS,
 ) -> tuple[list[tuple[int, int]], list[int]]:
     """The best split of frames into stretches of one language.
 
     posteriors: (T, C). Maximises the sum over frames of log probability times frame_seconds, less
-    switch_penalty for every change, where no stretch is shorter than min_dwell frames; audio
-    shorter than that is one stretch. Exact, by dynamic programming in O(T C). Returns the
-    stretches (first frame, frame after the last) and the position of each one's language.
+    switch_penalty for every change, one number or one for each frame (T,) that a stretch may begin
+    with, where no stretch is shorter than min_dwell frames; audio shorter than that is one
+    stretch. Exact, by dynamic programming in O(T C). Returns the stretches (first frame, frame
+    after the last) and the position of each one's language.
     """
     count, n_languages = posteriors.shape
     if count < 1:
@@ -110,6 +132,7 @@ def segment(
     sums = np.concatenate([np.zeros((1, n_languages)), gain.cumsum(axis=0)])
     dwell = max(1, min(min_dwell, count))
     every = range(n_languages)
+    penalty = np.broadcast_to(np.asarray(switch_penalty, dtype=np.float64), count).tolist()
     # score[c]: of the frames so far, when the last stretch is of c and long enough to end, less
     # the sum of c's gains. So it changes only where a new stretch wins.
     score = [0.0] * n_languages
@@ -130,7 +153,7 @@ def segment(
         starts, befores = opened[-1][:], came[-1][:]
         for c in every:
             previous = second if c == first else first
-            fresh = before[previous] - switch_penalty - rows[start][c]
+            fresh = before[previous] - penalty[start] - rows[start][c]
             if fresh > score[c]:
                 score[c], starts[c], befores[c] = fresh, start, previous
         opened.append(starts)

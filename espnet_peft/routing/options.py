@@ -19,6 +19,7 @@ class RoutingOptions:
     smooth_seconds: length of the moving average over frame posteriors; 0 is none.
     min_dwell_seconds: no language span is shorter, except where the audio is.
     switch_penalty: what a change of language must gain in log probability times seconds.
+    loud_penalty: what it must gain besides where the speech is loud; in a pause nothing.
     families: family -> its languages; a language in no family is a family of its own.
     Raises ValueError that lists all faults at once.
     """
@@ -28,7 +29,8 @@ class RoutingOptions:
     min_weight: float = 0.05
     smooth_seconds: float = 0.3
     min_dwell_seconds: float = 0.8
-    switch_penalty: float = 0.8
+    switch_penalty: float = 0.3
+    loud_penalty: float = 2.0
     families: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self):
@@ -55,6 +57,7 @@ def find_faults(options: RoutingOptions) -> list[str]:
         "smooth_seconds": (is_number(options.smooth_seconds, 0), "a number of at least 0"),
         "min_dwell_seconds": (is_number(options.min_dwell_seconds, 0), "a number of at least 0"),
         "switch_penalty": (is_number(options.switch_penalty, 0), "a number of at least 0"),
+        "loud_penalty": (is_number(options.loud_penalty, 0), "a number of at least 0"),
         "families": (
             isinstance(options.families, Mapping)
             and all(isinstance(name, str) for name in options.families)

@@ -22,6 +22,7 @@ ROUTING = RoutingOptions(
     smooth_seconds=0.0,
     min_dwell_seconds=0.1,
     switch_penalty=0.05,
+    loud_penalty=0.0,  # these features are no speech
     families={"pair": ("bb", "cc")},
 )
 ROWS = [

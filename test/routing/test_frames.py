@@ -4,8 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 
-from espnet_peft.routing import RoutingOptions, follow
+from espnet_peft.audio.log_mel import log_mel
+from espnet_peft.routing import RoutingOptions, follow, measure_loudness
 from espnet_peft.routing.frames import segment, smooth
 
 LANGUAGES = ["en", "hi", "it"]
@@ -31,7 +33,8 @@ def best_of_all(p, dwell, penalty, seconds):
         bounds, names = runs(labels)
         if len(bounds) == 1 or all(b - a >= dwell for a, b in bounds):
             gain = sum(np.log(p[t, c]) for t, c in enumerate(labels)) * seconds
-            scored.append((gain - penalty * (len(bounds) - 1), bounds, names))
+            cost = sum(np.broadcast_to(penalty, count)[a] for a, _ in bounds[1:])
+            scored.append((gain - cost, bounds, names))
     return max(scored)[1:]
 
 
@@ -145,3 +148,49 @@ def test_faults_of_the_router_are_refused():
         follow(two_halves([0, 1, 0], [0, 0, 1]), LANGUAGES, options, ADAPTERS)
     with pytest.raises(ValueError, match="not finite"):
         follow(np.full((9, 3), np.nan), LANGUAGES, options, ADAPTERS, ["en"])
+
+
+@pytest.mark.parametrize("dwell", [1, 2, 3])
+def test_a_penalty_for_each_place_is_exact_too(dwell):
+    rng = np.random.default_rng(dwell)
+    moved = 0
+    for _ in range(12):
+        p = rng.dirichlet(np.full(3, 0.7), 8).clip(1e-3)
+        penalty = rng.uniform(0, 0.06, 8)
+        found = segment(p, dwell, penalty, 0.02)
+        assert found == best_of_all(p, dwell, penalty, 0.02)
+        moved += found != segment(p, dwell, 0.0, 0.02)
+    assert moved > 0
+
+
+def test_a_change_is_found_in_the_pause_beside_it():
+    options = RoutingOptions(smooth_seconds=0, switch_penalty=0.1, loud_penalty=2.0)
+    posteriors = two_halves([0.1, 0.6, 0.3], [0.1, 0.3, 0.6], count=200)
+    loudness = np.ones(200)
+    loudness[110:114] = 0.0
+    plain = follow(posteriors, LANGUAGES, options, ADAPTERS, ["en"])
+    paused = follow(posteriors, LANGUAGES, options, ADAPTERS, ["en"], loudness=loudness)
+    assert [span.start for span in plain.spans] == [0, 2.0]
+    assert [span.start for span in paused.spans] == [0, pytest.approx(2.2)]
+    # 200 frames of ln 2 would gain 1.4 s: less than what a change in loud speech costs.
+    loud = follow(posteriors, LANGUAGES, options, ADAPTERS, ["en"], loudness=np.ones(200))
+    assert len(loud.spans) == 1
+
+
+def test_loudness_has_a_value_for_each_frame():
+    posteriors = two_halves([0, 1, 0], [0, 0, 1], count=10)
+    with pytest.raises(ValueError, match=r"loudness: shape \(9,\), expected \(10,\)"):
+        follow(posteriors, LANGUAGES, RoutingOptions(), ADAPTERS, ["en"], loudness=np.ones(9))
+
+
+def test_loudness_of_audio_and_of_its_features():
+    rng = np.random.default_rng(0)
+    audio = rng.normal(0, 0.1, 32000).astype(np.float32)
+    audio[8000:16000] *= 0.001  # half a second 60 dB lower
+    features = log_mel(torch.from_numpy(audio)).numpy()
+    for speech in (audio, 0.05 * audio, features):
+        found = measure_loudness(speech, 100)
+        assert found.shape == (100,) and found.min() >= 0 and found.max() <= 1
+        assert found[27:48].max() < 0.02 and found[:22].min() > 0.8 and found[53:].min() > 0.8
+    assert measure_loudness(audio, 101).shape == (101,)
+    assert np.isfinite(measure_loudness(np.zeros(640), 2)).all()

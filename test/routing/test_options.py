@@ -19,7 +19,7 @@ def test_the_recipes_file_holds_the_defaults_and_a_comment_a_key():
     assert found.families["indo_aryan"] == ("hi", "pa")
     lines = path.read_text().splitlines()
     keys = [k for k, line in enumerate(lines) if line[0] not in " #"]
-    assert len(keys) == 7
+    assert len(keys) == 8
     assert all(lines[k - 1].startswith("# ") for k in keys)
 
 
