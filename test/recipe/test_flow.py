@@ -137,6 +137,7 @@ def test_finished_stages_are_kept(done):
         where / "exp/mini_s1/base_model/model.safetensors",
         where / "dump/fbank/train_it/split/1/feats.ark",
         where / "exp/mini_s1/lora/decode/test/text",
+        where / "exp/mini_s1/lora/decode/test/score.json",
     ]
     before = [path.stat().st_mtime_ns for path in files]
     again = mini(where, "--stage", "2")
@@ -188,10 +189,10 @@ def test_a_split_decoding_gives_the_same_text(done):
     before = [path.read_bytes() for path in [*files, decoded[1] / "timeline"]]
     for place in decoded:
         shutil.rmtree(place)
-    again = mini(where, "--stage", "6", "--stop_stage", "7", "--inference_nj", "3")
+    again = mini(where, "--stage", "6", "--stop_stage", "7", "--inference_nj", "2")
     assert again.returncode == 0, again.stdout
     for place in decoded:
-        assert names(place / "logdir") >= {"output.1", "output.2", "output.3"}
+        assert names(place / "logdir") >= {"output.1", "output.2"}
     assert [path.read_bytes() for path in [*files, decoded[1] / "timeline"]] == before
 
 

@@ -1,5 +1,6 @@
 """What the stage driver says to wrong settings and missing inputs; nothing is trained here."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -124,6 +125,49 @@ def test_a_refusal_names_what_has_changed_once(tmp_path):
     (tmp_path / "checkpoint.pth").unlink()
     assert subprocess.run(command, cwd=MINI).returncode == 0
     assert (tmp_path / ".settings").read_text() == now
+
+
+def test_scores_are_kept_until_text_or_settings_change(tmp_path):
+    data, decoded = tmp_path / "data", tmp_path / "decoded"
+    for folder, name, line in [
+        (data, "text", "s-u1 One two"),
+        (data, "utt2spk", "s-u1 s"),
+        (data, "utt2lang", "s-u1 en"),
+        (decoded, "text", "s-u1 one too"),
+    ]:
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_text(line + "\n")
+
+    def score(*options: str) -> tuple[int, float]:
+        """When score.json was written, and the word error rate in it."""
+        command = ["scripts/score.sh", "--bootstrap", "0", *options, data, decoded]
+        done = subprocess.run(command, cwd=MINI, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        path = decoded / "score.json"
+        return path.stat().st_mtime_ns, json.loads(path.read_text())["wer"]
+
+    first = score()
+    assert first[1] == 0.5 and score() == first
+    assert score("--normalise", "none")[1] == 1.0
+    (decoded / "text").write_text("s-u1 one two\n")
+    assert score()[1] == 0.0
+
+
+def test_a_strategy_without_its_router_names_what_is_missing(tmp_path):
+    for name in ("data/text", "data/utt2lang", "base/config.json", "base/model.safetensors"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("u1 hi\n")
+
+    def decode(*options: str) -> str:
+        command = ["scripts/decode.sh", "--adapters", "hi=nowhere", "--strategy", "hard", *options]
+        places = [tmp_path / "base", tmp_path / "data", tmp_path / "out"]
+        done = subprocess.run([*command, *places], cwd=MINI, capture_output=True, text=True)
+        assert done.returncode != 0 and not (tmp_path / "out").exists()
+        return done.stderr
+
+    assert "--strategy hard needs --router" in decode()
+    assert "stage 5 makes it (--stage 5)" in decode("--router", str(tmp_path / "router"))
+    assert "stage 4 makes it (--stage 4)" in decode("--router", "token")
 
 
 def test_setup_makes_a_recipe_that_explains_itself(tmp_path):
