@@ -79,8 +79,13 @@ def test_all_faults_at_once_and_nothing_written(data):
     data("f", np.zeros(0))
     with pytest.raises(ValueError) as caught:
         extract(data.path, data.out)
-    for expected in ("4 faults", "c: 31.00 s, expected at most 30", "800 samples are NaN",
-                     "e: 6 samples", "f.wav: no samples"):
+    for expected in (
+        "4 faults",
+        "c: 31.00 s, expected at most 30",
+        "800 samples are NaN",
+        "e: 6 samples",
+        "f.wav: no samples",
+    ):
         assert expected in str(caught.value)
     assert {path: path.read_bytes() for path in data.out.iterdir()} == before
     with pytest.raises(ValueError, match="8000 Hz, expected 16000"):
