@@ -138,6 +138,7 @@ def test_finished_stages_are_kept(done):
         where / "dump/fbank/train_it/split/1/feats.ark",
         where / "exp/mini_s1/lora/decode/test/text",
         where / "exp/mini_s1/lora/decode/test/score.json",
+        where / "exp/mini_s1/it_lora/it_lora.zip",
     ]
     before = [path.stat().st_mtime_ns for path in files]
     again = mini(where, "--stage", "2")
