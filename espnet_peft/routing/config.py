@@ -53,7 +53,7 @@ class RouterConfig:
     epoch_items: int = 4800
     max_epochs: int = 12
     patience: int = 4
-    other_quantile: float = 0.01
+    other_quantile: float = 0.002
     window_seconds: float = 1.0
     hop_seconds: float = 0.1
 
