@@ -29,8 +29,12 @@ def plot_confusion(table: dict[str, dict[str, int]], path: str | Path) -> None:
 
 
 def plot_length(bins: Sequence[dict], crops: Sequence[dict], path: str | Path) -> None:
-    """Draw accuracy in percent by duration: whole utterances in bins, and crops of the audio."""
+    """Draw accuracy in percent by duration: whole utterances in bins, and crops of the audio.
+
+    A set without any known language has no accuracy (None), and no line.
+    """
     figure, axes = _figure(6, 4)
+    crops = [crop for crop in crops if crop["accuracy"] is not None]
     if bins:
         middle = [(b["from"] + b["to"]) / 2 for b in bins]
         accuracy = [100 * b["accuracy"] for b in bins]

@@ -92,6 +92,11 @@ def test_an_unknown_language(base_dir, trained, feature_set, tmp_path):
     assert found["utterances"] == 10 and found["accuracy"] == 1.0
     assert found["other_unknown"] == pytest.approx(found["confusion"]["xx"]["other"] / 5)
     assert found["per_language"].keys() == {"aa"}
+    # nothing known: no accuracy, of the whole utterances or of crops
+    write_table(data / "utt2lang", dict.fromkeys(table, "xx"))
+    more = ("--unknown_languages", "xx", "--crop_seconds", "0.5")
+    found = evaluate(base_dir, router, data, tmp_path / "out", *more)
+    assert found["accuracy"] is None and found["crops"][0]["accuracy"] is None
 
 
 def test_frames_follow_a_switch(base_dir, trained, tone):
