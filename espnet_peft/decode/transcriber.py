@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from espnet_peft.decode.options import SearchOptions
 from espnet_peft.decode.recogniser import Recogniser
 from espnet_peft.decode.routed import check_usable
 from espnet_peft.routing import RoutingOptions
+
+logger = logging.getLogger(__name__)
 
 ADAPTER_PLACES = ("adapter_config.json", "*/adapter_config.json", "*/adapter/adapter_config.json")
 
@@ -91,6 +94,8 @@ def load_transcriber(
         return Transcriber(recogniser, next(iter(known), None), next(iter(adapters), None))
     if not adapters and not base_languages:
         base_languages = known
+    if router is None:
+        logger.warning("no --router: the base's own language token chooses, poorly unless it is multilingual")
     recogniser.table = make_table(
         recogniser.model, adapters, router or "token", routing, base_languages
     )

@@ -191,17 +191,19 @@ def test_an_official_name_is_not_made_by_another_recipe(tmp_path):
     """`small` is no path, so nothing is trained in its place; a missing path is."""
     recipe = tmp_path / "recipe"
     recipe.mkdir()
-    (recipe / "run.sh").write_text("#!/bin/sh\necho the other recipe ran\nexit 3\n")
+    (recipe / "run.sh").write_text("#!/bin/sh\necho the other recipe ran with $*\nexit 3\n")
     (recipe / "run.sh").chmod(0o755)
 
     def base(model: str) -> str:
-        command = ["scripts/base.sh", "--base_recipe", str(recipe), model, str(tmp_path / "out")]
+        command = ["scripts/base.sh", "--base_recipe", str(recipe), "--base_recipe_opts", "--seed 7"]
+        command += [model, str(tmp_path / "out")]
         done = subprocess.run(command, cwd=MINI, capture_output=True, text=True, timeout=120)
         assert done.returncode != 0 and not (tmp_path / "out").exists()
         return done.stdout + done.stderr
 
     assert "the other recipe ran" not in base("no-such-whisper")
-    assert "the other recipe ran" in base(str(tmp_path / "exp/base_model"))
+    made = base(str(tmp_path / "exp/base_model"))
+    assert "the other recipe ran with --stop_stage 3 --seed 7" in made
 
 
 def test_the_reason_of_a_failed_job_is_the_last_line(tmp_path):

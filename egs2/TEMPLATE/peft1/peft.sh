@@ -26,6 +26,7 @@ allow_pipes=false          # run the shell pipes of wav.scp
 base_model=                # Whisper name, .pt file, Hugging Face directory or base directory; "pretrain" trains one
 base_tag=                  # name of the base in expdir; default: from base_model
 base_recipe=               # recipe whose stage 3 makes base_model where it is a path and missing
+base_recipe_opts=          # options of that recipe, for example "--base_tag mini_bytes --byte_fallback true"
 pad_to=                    # 30 pads every utterance to 30 s as OpenAI's decoder does
 pretrain_config=conf/pretrain.yaml    # training of a base from scratch
 pretrain_sets=             # "<train set> <valid set>" of the pretraining
@@ -204,7 +205,7 @@ if runs 3; then
             "${feats}/${pretrain_set}" "${feats}/${pretrain_valid}" "${base_dir}" |
             scripts/jobs.sh --cmd "${cuda_cmd}" --gpu "${ngpu}" --max_jobs 1 "${base_dir}/log/pretrain"
     else
-        scripts/base.sh --base_recipe "${base_recipe}" --pad_to "${pad_to}" "${base_model}" "${base}"
+        scripts/base.sh --base_recipe "${base_recipe}" --base_recipe_opts "${base_recipe_opts}" --pad_to "${pad_to}" "${base_model}" "${base}"
     fi
 fi
 

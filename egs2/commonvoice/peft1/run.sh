@@ -8,5 +8,6 @@ cd "$(dirname "$0")"
     --lang it \
     --base_model small \
     --base_recipe ../../mini_lingua/peft1 \
+    --base_recipe_opts "--base_tag mini_bytes --byte_fallback true" \
     --adapter_configs "conf/tuning/lora_r16.yaml" \
     "$@"

@@ -8,7 +8,8 @@ cd "$(dirname "$0")"
     --lang en \
     --expected_rate 8000 \
     --base_recipe ../../mini_lingua/peft1 \
-    --base_model ../../mini_lingua/peft1/exp/mini_s1/base_model \
-    --base_tag mini_s1 \
+    --base_recipe_opts "--base_tag mini_bytes --byte_fallback true" \
+    --base_model ../../mini_lingua/peft1/exp/mini_bytes/base_model \
+    --base_tag mini_bytes \
     --adapter_configs "conf/tuning/lora.yaml conf/tuning/adapter.yaml conf/tuning/prompt.yaml conf/tuning/full.yaml" \
     "$@"

@@ -2,6 +2,7 @@
 # Stage 3: fetch or convert a pretrained recogniser into a base directory.
 set -euo pipefail
 base_recipe=               # recipe whose stage 3 makes <base-model> where it is missing
+base_recipe_opts=          # options of that recipe
 pad_to=                    # 30 pads every utterance to 30 s
 help_message="Usage: $0 [options] <base-model> <out-dir>"
 . ./path.sh
@@ -13,8 +14,9 @@ out=$2
 
 # A name without a slash is an official one, not the path of what another recipe makes.
 if [ -n "${base_recipe}" ] && [[ ${base_model} == */* ]] && [ ! -e "${base_model}" ]; then
-    log "${base_model} is missing: making it with ${base_recipe}/run.sh --stop_stage 3"
-    (cd "${base_recipe}" && ./run.sh --stop_stage 3)
+    log "${base_model} is missing: making it with ${base_recipe}/run.sh --stop_stage 3 ${base_recipe_opts}"
+    # shellcheck disable=SC2086  # a list of words
+    (cd "${base_recipe}" && ./run.sh --stop_stage 3 ${base_recipe_opts})
 fi
 inputs=()
 for f in "${base_model}" "${base_model}/config.json" "${base_model}/model.safetensors"; do
