@@ -95,7 +95,7 @@ def load_transcriber(
     if not adapters and not base_languages:
         base_languages = known
     if router is None:
-        logger.warning("no --router: the base's own language token chooses, poorly unless it is multilingual")
+        logger.warning("no --router: the base's language token chooses, poorly if not multilingual")
     recogniser.table = make_table(
         recogniser.model, adapters, router or "token", routing, base_languages
     )

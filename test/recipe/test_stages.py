@@ -195,8 +195,8 @@ def test_an_official_name_is_not_made_by_another_recipe(tmp_path):
     (recipe / "run.sh").chmod(0o755)
 
     def base(model: str) -> str:
-        command = ["scripts/base.sh", "--base_recipe", str(recipe), "--base_recipe_opts", "--seed 7"]
-        command += [model, str(tmp_path / "out")]
+        command = ["scripts/base.sh", "--base_recipe", str(recipe)]
+        command += ["--base_recipe_opts", "--seed 7", model, str(tmp_path / "out")]
         done = subprocess.run(command, cwd=MINI, capture_output=True, text=True, timeout=120)
         assert done.returncode != 0 and not (tmp_path / "out").exists()
         return done.stdout + done.stderr
