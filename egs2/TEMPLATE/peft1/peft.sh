@@ -48,6 +48,7 @@ uncertain_kinds="short noise"    # sets that stage 9 makes of the first test set
 uncertain_routes="hard threshold soft soft_decoders"    # strategies that decode them
 codeswitch_kinds="inter intra rapid"    # code-switched sets that stage 9 makes: inter, intra, rapid; empty: none
 codeswitch_routes="hard frame spans"    # strategies that decode them
+codeswitch_pictures=4      # pictures of each of those sets by frame and by spans; 1000: one for every utterance
 codeswitch_opts=           # further options of local/make_codeswitch.sh
 unknown_langs=             # languages that nothing is trained on: stage 9 tells how often the router answers "other" for them
 unknown_data_opts=         # further options of local/data.sh for these
@@ -83,7 +84,7 @@ runs() { [ "${stage}" -le "$1" ] && [ "${stop_stage}" -ge "$1" ] && [[ " ${skip_
 
 [ -n "${lang}" ] || die "--lang is empty: name the languages to adapt to, for example --lang \"hi pa\""
 [ -n "${base_model}" ] || die "--base_model is empty: give a Whisper name, a checkpoint or \"pretrain\""
-for n in nj inference_nj max_jobs num_threads n_mels n_tokens ${expected_rate:+expected_rate}; do
+for n in nj inference_nj max_jobs num_threads n_mels n_tokens codeswitch_pictures ${expected_rate:+expected_rate}; do
     [[ ${!n} =~ ^[1-9][0-9]*$ ]] || die "--$n ${!n}: expected a number of 1 or more"
 done
 for n in ngpu bootstrap seed; do

@@ -86,7 +86,7 @@ hard_audio() {
     done < "${list}"
     if [ ${#pictures[@]} -gt 0 ]; then
         for name in "${pictures[@]}"; do
-            printf 'scripts/timeline_figures.sh %q %q %q %q\n' "${router_dir}" "${base}" "${datadir}/${name%% *}" "${name#* }"
+            printf 'scripts/timeline_figures.sh --n %q %q %q %q %q\n' "${codeswitch_pictures}" "${router_dir}" "${base}" "${datadir}/${name%% *}" "${name#* }"
         done | scripts/jobs.sh --max_jobs "${max_jobs}" "${base_dir}/log/figures"
     fi
     if [ -n "${unknown_langs}" ]; then

@@ -26,4 +26,4 @@ rm -rf "${out}"
 python3 -m espnet_peft.bin.plot_codeswitch --base_model "${base}" --router "${router}" --data_dir "${data}" \
     --decode_dir "${decoded}" --n "$n" --out_dir "${out}" > /dev/null
 mark_done "${out}" "${want}"
-log "${out}: $n pictures"
+log "${out}: at most $n pictures"
