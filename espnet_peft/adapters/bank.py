@@ -11,13 +11,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from espnet_peft.adapters.bank_file import Pieces, read_pieces, refusal, touched, why_not
+from espnet_peft.adapters.bank_file import Pieces, read_pieces, touched, why_not
 from espnet_peft.adapters.mix import Mix, Plan, check_frames, check_rows
 from espnet_peft.adapters.registry import AdapterConfig
 from espnet_peft.adapters.storage import checked_config
 from espnet_peft.adapters.wrap import wrappers
+from espnet_peft.kaldi.layout import BASE
 
-BASE = "base"  # the name that stands for no adapter
 KEPT_PLANS = 128  # sets of adapters for which the next batch finds all prepared
 
 
@@ -68,7 +68,7 @@ class AdapterBank:
 
         Errors: `OSError` or `ValueError` where it is no adapter of this base.
         """
-        return refusal(model, directory)
+        return why_not(checked_config(model, directory)[0])
 
     @property
     def known(self) -> tuple[str, ...]:

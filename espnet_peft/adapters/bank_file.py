@@ -11,18 +11,10 @@ from torch import nn
 from espnet_peft.adapters.active import copy_strictly
 from espnet_peft.adapters.piece import Piece
 from espnet_peft.adapters.registry import AdapterConfig, available, get_method
-from espnet_peft.adapters.storage import WEIGHTS_FILE, checked_config, file_keys, read_weights
+from espnet_peft.adapters.storage import WEIGHTS_FILE, file_keys, read_weights
 
 Pieces = dict[str, list[Piece]]
 """An adapter's pieces by module."""
-
-
-def refusal(model: nn.Module, directory: str | os.PathLike[str]) -> str | None:
-    """Return why the adapter in `directory` cannot share a batch with others, or None if it can.
-
-    Errors: `OSError` or `ValueError` where it is no adapter of this base.
-    """
-    return why_not(checked_config(model, directory)[0])
 
 
 def why_not(config: AdapterConfig) -> str | None:

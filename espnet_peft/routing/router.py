@@ -16,10 +16,10 @@ from torch import Tensor
 from espnet_peft.kaldi.table import write_bytes
 from espnet_peft.models import Prefix, Whisper
 from espnet_peft.routing.config import RouterConfig, config_from_dict
+from espnet_peft.routing.frames import FRAME_SECONDS
 from espnet_peft.routing.heads import Classifier
 from espnet_peft.routing.states import check_layers, collect_states, encode_states, fingerprint_of
 from espnet_peft.routing.windows import (
-    FRAME_SECONDS,
     lone_window_logits,
     places,
     spread,

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from espnet_peft.models import Whisper
+from espnet_peft.routing.frames import FRAME_SECONDS
 from espnet_peft.routing.router import Routed, check_finite
-from espnet_peft.routing.windows import FRAME_SECONDS, lone_window_logits, spread
+from espnet_peft.routing.windows import lone_window_logits, spread
 
 
 class TokenRouter:

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from espnet_peft.routing.calibrate import choose_threshold, fit_temperature
 from espnet_peft.routing.config import RouterConfig
+from espnet_peft.routing.frames import FRAME_SECONDS
 from espnet_peft.routing.heads import Classifier
 from espnet_peft.routing.states import StateSet
-from espnet_peft.routing.windows import FRAME_SECONDS
 
 logger = logging.getLogger(__name__)
 AT_ONCE = 128  # items of a validation batch

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from espnet_peft.audio.log_mel import HOP, log_mel
 
-FRAME_SECONDS = 0.02  # of the encoder
 AT_ONCE = 512  # windows in memory together
 
 
